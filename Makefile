@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#
+# make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
+# make static     build/static/TOOL: needs nothing on the target
+# make demo       install what is needed, build, run a tool both ways on a live workload
+# make check      install what is needed, run all tests
+# make bench      measure against the peers (never part of the tests)
+# make install    PREFIX, DESTDIR
+#
+# V=1 shows the commands. BUILD=DIR builds elsewhere. SANITIZE=1 adds ASan and UBSan.
+# TOOLS_DIR=DIR builds the tools of another folder, TOOLS="a b" some of them only.
+# VMLINUX_BTF=FILE is the BTF to compile against, for a build machine without its own.
+
+BUILD ?= build
+CLANG ?= clang
+LLVM_OBJCOPY ?= $(or $(shell command -v llvm-objcopy 2>/dev/null),$(lastword $(sort $(wildcard /usr/bin/llvm-objcopy-*))))
+BPFTOOL ?= $(or $(shell PATH=$$PATH:/usr/sbin:/sbin command -v bpftool),bpftool)
+PYTHON ?= /usr/bin/python3
+PREFIX ?= /usr/local
+VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
+ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
+
+TOOLS_DIR ?= shared_bpf
+TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
+LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c,$(wildcard c_loader/*.c)))
+UNIT_TESTS := $(patsubst tests/unit/c/test_%.c,%,$(wildcard tests/unit/c/test_*.c))
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
+	-DDUET_VERSION='"$(shell cat VERSION)"'
+LIBS := -lbpf -lelf -lz -ljansson
+# Debian keeps asm/*.h, which usdt.bpf.h wants, in a folder of the architecture.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Iheaders -I$(TOOLS_DIR) \
+	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH)) $(WARNINGS) -Wno-unused-parameter
+ifdef SANITIZE
+override CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+endif
+
+ifeq ($(V),1)
+Q =
+say =
+else
+Q = @
+say = @printf '  %-8s %s\n' '$(1)' '$(2)';
+endif
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all static objects demo check bench install clean tests deps
+
+all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
+static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
+objects: $(TOOLS:%=$(BUILD)/bpf/%.bpf.o)
+
+# -- the kernel half ----------------------------------------------------------------
+
+$(BUILD)/vmlinux.h: $(wildcard $(VMLINUX_BTF))
+	@mkdir -p $(@D)
+	@test -r $(VMLINUX_BTF) || { echo "no BTF at $(VMLINUX_BTF): build on a kernel with CONFIG_DEBUG_INFO_BTF," \
+		"or give one with VMLINUX_BTF=FILE (a vmlinux, or a raw BTF file)" >&2; exit 1; }
+	$(call say,BTF,$@)$(BPFTOOL) btf dump file $(VMLINUX_BTF) format c > $@
+
+$(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c $(BUILD)/vmlinux.h $(wildcard headers/*.h $(TOOLS_DIR)/*.h)
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+# The linker drops DWARF and makes the offsets in BTF final.
+$(BUILD)/bpf/%.linked.o: $(BUILD)/bpf/%.tmp.o
+	$(Q)$(BPFTOOL) gen object $@ $<
+
+$(BUILD)/bpf/%.json: $(BUILD)/bpf/%.linked.o $(TOOLS_DIR)/%.toml shared_bpf/common.toml $(wildcard python/bpfduet/*.py) VERSION
+	$(call say,SPEC,$(TOOLS_DIR)/$*.toml)PATH=$$PATH:$(dir $(BPFTOOL)) PYTHONPATH=python \
+		$(PYTHON) -m bpfduet.describe $(TOOLS_DIR)/$*.toml $< > $@
+
+# The object describes itself: its bound spec is one of its sections.
+$(BUILD)/bpf/%.bpf.o: $(BUILD)/bpf/%.linked.o $(BUILD)/bpf/%.json
+	$(Q)$(LLVM_OBJCOPY) --add-section .bpfduet=$(BUILD)/bpf/$*.json $< $@
+
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name tool_bpf > $@ 2> $@.log || { cat $@.log >&2; exit 1; }
+
+# -- the C frontend --------------------------------------------------------------------
+
+$(BUILD)/c/%.o: c_loader/%.c $(wildcard c_loader/*.h) VERSION
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
+	$(Q)rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
+$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h $(wildcard c_loader/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -DTOOL=$* -c $< -o $@
+
+$(BUILD)/bin/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/bin/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(STATIC)
+
+$(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(STATIC)
+
+# -- tests -------------------------------------------------------------------------------
+
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver
+
+$(BUILD)/tests/test_%: tests/unit/c/test_%.c $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+$(BUILD)/tests/%: tests/unit/c/%.c $(BUILD)/libbpfduet.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+deps:
+	@scripts/install-deps.sh build run
+
+demo:
+	@scripts/install-deps.sh build run
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh
+
+check:
+	@scripts/install-deps.sh build run test
+	@scripts/check.sh
+
+bench:
+	@scripts/install-deps.sh build run bench
+	@$(MAKE) --no-print-directory all static
+	@$(PYTHON) tests/bench/bench.py
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader $(DESTDIR)$(PREFIX)/bin
+
+clean:
+	rm -rf $(BUILD)

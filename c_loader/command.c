@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "command.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+
+/* How long COMMAND may take to end, and its cgroup to be empty: 10 ms each. */
+#define PATIENCE 200
+/* Nested cgroups that are cleaned up. */
+#define MAX_DEPTH 32
+
+static bool move_process(int folder_fd, const char *pid, size_t len)
+{
+	int fd = openat(folder_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC), saved;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, pid, len) == (ssize_t)len;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return ok;
+}
+
+static time_t seconds(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+__attribute__((noreturn)) static void run_child(struct gate *gate, char **argv, int go_fd,
+						int failure_fd)
+{
+	const char *slash = strrchr(argv[0], '/');
+	time_t began;
+	int error;
+	char go;
+
+	/* The handlers are the tool's; what is ignored would stay so across exec. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_NAME, slash ? slash + 1 : argv[0]);
+	if (read(go_fd, &go, 1) != 1)
+		_exit(127);
+	/*
+	 * It is moved while it is in no system call: so all that is seen of it is its exec, under
+	 * the name that it will have.
+	 */
+	began = seconds();
+	gate->waiting = true;
+	while (!gate->moved) {
+		if (seconds() - began > PATIENCE / 100)
+			_exit(127);
+	}
+	execvp(argv[0], argv);
+	error = errno;
+	/* Nobody reads it if the tool has ended meanwhile. */
+	_exit(write(failure_fd, &error, sizeof(error)) == sizeof(error) ? 127 : 126);
+}
+
+/* The folder of the cgroup, made, with both descriptors. */
+static bool make_cgroup(struct command *command, const char *parent, struct buf *error)
+{
+	char *folder;
+
+	command->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (command->parent_fd < 0) {
+		buf__printf(error, "cannot open the cgroup %s: %s", parent, strerror(errno));
+		return false;
+	}
+	if (asprintf(&folder, "%s/bpfduet-%d", parent, (int)getpid()) < 0) {
+		buf__puts(error, "out of memory");
+		return false;
+	}
+	if (mkdir(folder, 0755)) {
+		buf__printf(error, "cannot make the cgroup %s: %s", folder, strerror(errno));
+		free(folder);
+		return false;
+	}
+	command->folder = folder;
+	command->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (command->folder_fd < 0)
+		buf__printf(error, "cannot open the cgroup %s: %s", folder, strerror(errno));
+	return command->folder_fd >= 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static bool start_child(struct command *command, char **argv, struct buf *error)
+{
+	int go[2] = { -1, -1 }, failed[2] = { -1, -1 };
+	pid_t pid = -1;
+	void *page;
+
+	page = mmap(NULL, sizeof(*command->gate), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (page != MAP_FAILED)
+		command->gate = page;
+	if (command->gate && !pipe2(go, O_CLOEXEC) && !pipe2(failed, O_CLOEXEC))
+		pid = fork();
+	if (pid < 0)
+		buf__printf(error, "cannot start a process: %s", strerror(errno));
+	if (!pid) {
+		close(go[1]);
+		run_child(command->gate, argv, go[0], failed[1]);
+	}
+	if (pid > 0) {
+		command->pid = pid;
+		command->go_fd = go[1];
+		command->failure_fd = failed[0];
+		go[1] = failed[0] = -1;
+	}
+	close_fd(&go[0]);
+	close_fd(&go[1]);
+	close_fd(&failed[0]);
+	close_fd(&failed[1]);
+	return pid > 0;
+}
+
+bool command__start(struct command *command, char **argv, const char *parent, struct buf *error)
+{
+	char *own = NULL;
+	bool ok;
+
+	if (!parent)
+		parent = own = cgroup__own(error);
+	ok = parent && make_cgroup(command, parent, error) && start_child(command, argv, error);
+	free(own);
+	return ok;
+}
+
+/* Move the child to its cgroup when it is in no system call. */
+static bool move_child(struct command *command, struct buf *error)
+{
+	struct timespec short_nap = { .tv_nsec = 100000 };
+	char pid[16];
+	int i, len = snprintf(pid, sizeof(pid), "%d", (int)command->pid);
+
+	for (i = 0; i < PATIENCE * 100 && !command->gate->waiting && !command__ended(command); i++)
+		nanosleep(&short_nap, NULL);
+	if (!move_process(command->folder_fd, pid, (size_t)len)) {
+		buf__printf(error, "cannot move a process to the cgroup %s: %s", command->folder,
+			    strerror(errno));
+		return false;
+	}
+	command->gate->moved = true;
+	return true;
+}
+
+bool command__go(struct command *command, char **argv, struct buf *error)
+{
+	int failure;
+	ssize_t n;
+
+	/* One that is gone already cannot be moved, which is told below. */
+	if (write(command->go_fd, "", 1) < 0 && errno != EPIPE) {
+		buf__printf(error, "cannot start '%s': %s", argv[0], strerror(errno));
+		return false;
+	}
+	close_fd(&command->go_fd);
+	if (!move_child(command, error))
+		return false;
+	/* A successful exec closes the other end. */
+	do {
+		n = read(command->failure_fd, &failure, sizeof(failure));
+	} while (n < 0 && errno == EINTR);
+	close_fd(&command->failure_fd);
+	if (n == sizeof(failure))
+		buf__printf(error, "cannot run '%s': %s", argv[0], strerror(failure));
+	return n != sizeof(failure);
+}
+
+bool command__ended(struct command *command)
+{
+	if (command->pid && waitpid(command->pid, NULL, WNOHANG) != 0)
+		command->pid = 0;
+	return !command->pid;
+}
+
+void command__terminate(struct command *command)
+{
+	if (!command->asked && !command__ended(command)) {
+		command->asked = true;
+		kill(command->pid, SIGTERM);
+	}
+}
+
+static void nap(void)
+{
+	struct timespec ten_ms = { .tv_nsec = 10000000 };
+
+	nanosleep(&ten_ms, NULL);
+}
+
+static void end_child(struct command *command)
+{
+	int i;
+
+	command__terminate(command);
+	for (i = 0; i < PATIENCE && !command__ended(command); i++)
+		nap();
+	if (!command__ended(command)) {
+		kill(command->pid, SIGKILL);
+		while (waitpid(command->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		command->pid = 0;
+	}
+}
+
+/*
+ * Move the processes of a cgroup to another one. Only system calls: signal handlers call it.
+ * One that has ended meanwhile cannot be moved, nor need it be; rmdir tells of the others.
+ */
+static void move_processes(int from_fd, int to_fd)
+{
+	int fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	char text[4096], *start, *newline;
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	while ((n = read(fd, text + len, sizeof(text) - len)) > 0) {
+		len += (size_t)n;
+		start = text;
+		while ((newline = memchr(start, '\n', len - (size_t)(start - text)))) {
+			move_process(to_fd, start, (size_t)(newline - start));
+			start = newline + 1;
+		}
+		len -= (size_t)(start - text);
+		memmove(text, start, len);
+	}
+	close(fd);
+}
+
+/* Empty a cgroup and those that COMMAND made below it, innermost first. */
+static void empty(int folder_fd, int to_fd, int depth)
+{
+	int list_fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), inner_fd;
+	DIR *dir = list_fd >= 0 ? fdopendir(list_fd) : NULL;
+	struct dirent *entry;
+
+	while (dir && depth < MAX_DEPTH && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
+			continue;
+		inner_fd = openat(folder_fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (inner_fd < 0)
+			continue;
+		empty(inner_fd, to_fd, depth + 1);
+		close(inner_fd);
+		unlinkat(folder_fd, entry->d_name, AT_REMOVEDIR);
+	}
+	if (dir)
+		closedir(dir);
+	else if (list_fd >= 0)
+		close(list_fd);
+	move_processes(folder_fd, to_fd);
+}
+
+static bool remove_cgroup(struct command *command, struct buf *error)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE; i++) {
+		if (command->folder_fd >= 0)
+			empty(command->folder_fd, command->parent_fd, 0);
+		if (!rmdir(command->folder) || errno == ENOENT)
+			return true;
+		nap();
+	}
+	buf__printf(error, "cannot remove the cgroup %s: %s", command->folder, strerror(errno));
+	return false;
+}
+
+bool command__close(struct command *command, struct buf *error)
+{
+	bool ok = true;
+
+	close_fd(&command->go_fd);
+	close_fd(&command->failure_fd);
+	end_child(command);
+	if (command->gate)
+		munmap(command->gate, sizeof(*command->gate));
+	command->gate = NULL;
+	if (command->folder)
+		ok = remove_cgroup(command, error);
+	close_fd(&command->folder_fd);
+	close_fd(&command->parent_fd);
+	free(command->folder);
+	command->folder = NULL;
+	return ok;
+}
+
+void command__abandon(const struct command *command)
+{
+	if (command->pid > 0) {
+		kill(command->pid, SIGKILL);
+		waitpid(command->pid, NULL, 0);
+	}
+	if (command->folder && command->folder_fd >= 0)
+		move_processes(command->folder_fd, command->parent_fd);
+	if (command->folder)
+		rmdir(command->folder);
+}

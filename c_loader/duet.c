@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "duet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "load.h"
+#include "output.h"
+#include "run.h"
+
+#ifndef DUET_VERSION
+#define DUET_VERSION "unknown"
+#endif
+
+#define LOADER "bpfduet-loader"
+
+/* The spec of objects that have none: what every tool offers, and the trace pipe. */
+static const char foreign_spec[] =
+	"{\"bpfduet\":1,\"tool\":\"" LOADER "\",\"version\":\"" DUET_VERSION "\",\"help\":\""
+	"Usage: " LOADER " FILE.bpf.o [OPTIONS]\\n\\n"
+	"Load a BPF object that has no bpfduet section, attach what can be attached, and\\n"
+	"show what it writes to the kernel's trace pipe.\\n\\n"
+	"Options:\\n"
+	"      --duration SECONDS    end after that many seconds\\n"
+	"      --format FORMAT       text, json or csv\\n"
+	"      --btf FILE            BTF of the kernel to relocate against\\n"
+	"  -v, --verbose             show the messages of libbpf\\n"
+	"  -h, --help                show this text\\n"
+	"      --version             show the version\\n\","
+	"\"options\":["
+	"{\"name\":\"duration\",\"type\":\"int\",\"role\":\"duration\","
+	"\"min\":1,\"max\":2147483647},"
+	"{\"name\":\"format\",\"type\":\"choice\",\"role\":\"format\","
+	"\"choices\":{\"text\":0,\"json\":1,\"csv\":2}},"
+	"{\"name\":\"btf\",\"type\":\"path\",\"role\":\"btf\"},"
+	"{\"name\":\"verbose\",\"short\":\"v\",\"type\":\"flag\",\"role\":\"verbose\"},"
+	"{\"name\":\"help\",\"short\":\"h\",\"type\":\"flag\",\"role\":\"help\"},"
+	"{\"name\":\"version\",\"type\":\"flag\",\"role\":\"version\"}],"
+	"\"trace_pipe\":{\"columns\":false}}";
+
+static int print_reply(const struct spec *spec, struct output_stream *out)
+{
+	struct buf error = { 0 };
+	int status;
+
+	/* A reader that has gone has had enough; that is no error. */
+	output_stream__flush(out, 0);
+	if (out->error) {
+		buf__printf(&error, "cannot write the output: %s", strerror(out->error));
+		run__complain(spec->tool, &error);
+		buf__free(&error);
+	}
+	status = out->error ? 1 : 0;
+	return status;
+}
+
+static int run_spec(const struct spec *spec, const void *elf, size_t size, bool foreign, int argc,
+		    char **argv)
+{
+	struct output_stream out;
+	struct options options;
+	struct buf err = { 0 };
+	int status = 1;
+
+	output_stream__init(&out, STDOUT_FILENO, 0);
+	switch (options__parse(&options, spec, argc - 1, argv + 1, &out.buf, &err)) {
+	case OPTIONS_RUN:
+		status = run__tool(elf, size, &options, foreign);
+		break;
+	case OPTIONS_DONE:
+		status = print_reply(spec, &out);
+		break;
+	case OPTIONS_WRONG:
+		fwrite(err.data, 1, err.len, stderr);
+		status = 2;
+		break;
+	}
+	options__free(&options);
+	buf__free(&out.buf);
+	buf__free(&err);
+	return status;
+}
+
+static int run_object(const char *name, const void *elf, size_t size, bool foreign_allowed,
+		      int argc, char **argv)
+{
+	struct buf error = { 0 };
+	bool foreign = false;
+	struct spec *spec;
+	const char *text;
+	int status = 1;
+	size_t len;
+
+	if (!elf__find_spec(elf, size, &text, &len)) {
+		if (!foreign_allowed) {
+			buf__puts(&error, "the object holds no bound spec: build it again");
+			run__complain(name, &error);
+			buf__free(&error);
+			return 1;
+		}
+		foreign = true;
+		text = foreign_spec;
+		len = sizeof(foreign_spec) - 1;
+	}
+	spec = spec__parse(text, len, &error);
+	if (spec)
+		status = run_spec(spec, elf, size, foreign, argc, argv);
+	else
+		run__complain(name, &error);
+	spec__free(spec);
+	buf__free(&error);
+	return status;
+}
+
+int duet__main(const void *elf, size_t size, int argc, char **argv)
+{
+	return run_object(argc > 0 ? argv[0] : "bpfduet", elf, size, false, argc, argv);
+}
+
+/* All of a file, in memory of the caller's. */
+static bool read_object(const char *path, struct buf *object)
+{
+	struct stat st;
+	ssize_t n = -1;
+	int fd, saved;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st))
+		goto cleanup;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		goto cleanup;
+	}
+	do {
+		errno = ENOMEM;
+		if (!buf__reserve(object, 65536))
+			break;
+		n = read(fd, object->data + object->len, 65536);
+		if (n > 0)
+			object->len += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+cleanup:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return n == 0;
+}
+
+int duet__main_file(const char *path, int argc, char **argv)
+{
+	struct buf object = { 0 }, error = { 0 };
+	int status = 1;
+
+	if (read_object(path, &object)) {
+		status = run_object(LOADER, object.data, object.len, true, argc, argv);
+	} else {
+		buf__printf(&error, "cannot read '%s': %s", path, strerror(errno));
+		run__complain(LOADER, &error);
+	}
+	buf__free(&object);
+	buf__free(&error);
+	return status;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef BPFDUET_DUET_H
+#define BPFDUET_DUET_H
+
+#include <stddef.h>
+
+/*
+ * Run a tool to its end: everything between main()'s arguments and its exit status.
+ *
+ * `elf` is the object file of the kernel half, with the bound spec in its section ".bpfduet"
+ * (docs/spec.md); it must stay as it is during the call. argv[0] is left out of account.
+ * Returns 0, 1 (it could not run; a sentence on stderr says why) or 2 (wrong usage).
+ */
+int duet__main(const void *elf, size_t size, int argc, char **argv);
+
+/*
+ * The same for an object file at `path`. One without a spec is taken as it is: all that can be
+ * attached is, and what it writes to the trace pipe is shown until a signal.
+ */
+int duet__main_file(const char *path, int argc, char **argv);
+
+#endif

@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "load.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "relocations.h"
+#include "requires.h"
+
+#define SPEC_SECTION ".bpfduet"
+#define LOST_MAP "bpfduet_lost"
+#define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
+
+/* libbpf's callback has no context, and one process loads one object. */
+static struct {
+	bool verbose;
+	struct buf text;
+} messages;
+
+__attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_print_level level,
+								 const char *fmt, va_list ap)
+{
+	va_list again;
+	int n;
+
+	if (messages.verbose)
+		return vfprintf(stderr, fmt, ap);
+	if (level != LIBBPF_WARN)
+		return 0;
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	if (n > 0 && buf__reserve(&messages.text, (size_t)n + 1)) {
+		vsnprintf(messages.text.data + messages.text.len, (size_t)n + 1, fmt, again);
+		messages.text.len += (size_t)n;
+	}
+	va_end(again);
+	return n;
+}
+
+void kernel_half__set_verbose(bool verbose)
+{
+	messages.verbose = verbose;
+	libbpf_set_print(collect_message);
+}
+
+bool elf__find_spec(const void *elf, size_t size, const char **text, size_t *len)
+{
+	Elf_Scn *section = NULL;
+	Elf_Data *data;
+	bool found = false;
+	const char *name;
+	GElf_Shdr header;
+	size_t names;
+	Elf *file;
+
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return false;
+	/* It is opened for reading: libelf leaves the image as it is. */
+	file = elf_memory((char *)elf, size);
+	if (!file)
+		return false;
+	if (elf_getshdrstrndx(file, &names))
+		goto cleanup;
+	while (!found && (section = elf_nextscn(file, section))) {
+		if (!gelf_getshdr(section, &header))
+			continue;
+		name = elf_strptr(file, names, header.sh_name);
+		if (!name || strcmp(name, SPEC_SECTION))
+			continue;
+		data = elf_rawdata(section, NULL);
+		/* Inside the image, since nothing is converted. Empty is damaged, not absent. */
+		found = true;
+		*text = data && data->d_buf ? data->d_buf : "";
+		*len = data && data->d_buf ? data->d_size : 0;
+	}
+cleanup:
+	elf_end(file);
+	return found;
+}
+
+/* libbpf has error numbers of its own. */
+static const char *reason(int err)
+{
+	static char text[128];
+
+	libbpf_strerror(err, text, sizeof(text));
+	return text;
+}
+
+static bool set_constants(struct kernel_half *k, const struct options *options,
+			  const struct limit *limit, struct buf *error)
+{
+	const struct config *id, *level;
+	struct bpf_map *map;
+	size_t size = 0;
+	uint8_t *rodata;
+
+	map = bpf_object__find_map_by_name(k->obj, ".rodata");
+	/* The kernel gets the image at load: until then it is ours to write. */
+	rodata = map ? (uint8_t *)bpf_map__initial_value(map, &size) : NULL;
+	if (!options__configure(options, rodata, size)) {
+		buf__puts(error, "the bound spec does not fit its object: build it again");
+		return false;
+	}
+	if (!limit->given)
+		return true;
+	id = spec__find_config(options->spec, "filter_cgroup");
+	level = spec__find_config(options->spec, "filter_cgroup_level");
+	if (!id || !level || !id->in_object || !level->in_object || id->size != sizeof(limit->id) ||
+	    level->size != sizeof(limit->level) || (uint64_t)id->offset + id->size > size ||
+	    (uint64_t)level->offset + level->size > size) {
+		buf__puts(error, "this tool cannot be limited to a cgroup");
+		return false;
+	}
+	memcpy(rodata + id->offset, &limit->id, sizeof(limit->id));
+	memcpy(rodata + level->offset, &limit->level, sizeof(limit->level));
+	return true;
+}
+
+/* "tracepoint" is spelt "tp" too. */
+static bool is_section_of(const char *section, const char *kind, const char *name)
+{
+	static const char *const spellings[][2] = {
+		{ "tracepoint", "tracepoint/" },
+		{ "tracepoint", "tp/" },
+		{ "raw_tracepoint", "raw_tracepoint/" },
+		{ "raw_tracepoint", "raw_tp/" },
+		{ "raw_tracepoint", "tp_btf/" },
+		{ "kprobe", "kprobe/" },
+		{ "kprobe", "kretprobe/" },
+		{ "fentry", "fentry/" },
+		{ "fentry", "fexit/" },
+	};
+	size_t i, n;
+
+	for (i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+		n = strlen(spellings[i][1]);
+		if (strcmp(spellings[i][0], kind) || strncmp(section, spellings[i][1], n))
+			continue;
+		/* CATEGORY:EVENT is CATEGORY/EVENT in a section's name. */
+		for (i = 0; name[i]; i++) {
+			if (section[n + i] != (name[i] == ':' ? '/' : name[i]))
+				return false;
+		}
+		return !section[n + i];
+	}
+	return false;
+}
+
+/* Programs on probes that are optional are loaded if the kernel has the probe. */
+static bool choose_optional(struct kernel_half *k, const struct spec *spec, struct buf *error)
+{
+	struct bpf_program *prog;
+	const char *name;
+	char kind[32];
+	bool optional;
+	int present;
+	size_t i;
+
+	for (i = 0; i < spec->n_requires; i++) {
+		if (!requires__split(spec->requires[i], kind, &optional, &name) || !optional)
+			continue;
+		present = requires__present(kind, name, error);
+		if (present < 0)
+			return false;
+		bpf_object__for_each_program(prog, k->obj) {
+			if (is_section_of(bpf_program__section_name(prog), kind, name))
+				bpf_program__set_autoload(prog, present);
+		}
+	}
+	return true;
+}
+
+static bool choose_programs(struct kernel_half *k, const struct options *options, struct buf *error)
+{
+	const struct spec *spec = options->spec;
+	struct bpf_program *prog;
+	size_t i;
+
+	if (!choose_optional(k, spec, error))
+		return false;
+	for (i = 0; i < spec->n_programs; i++) {
+		prog = bpf_object__find_program_by_name(k->obj, spec->programs[i].name);
+		if (!prog) {
+			buf__printf(error, "the object has no program '%s'",
+				    spec->programs[i].name);
+			return false;
+		}
+		if (!options__hold(options, &spec->programs[i].when))
+			bpf_program__set_autoload(prog, false);
+	}
+	return true;
+}
+
+/* A pinned map in place of the object's own; the constant MAP_fd tells programs of it. */
+static bool use_pinned(struct kernel_half *k, const struct options *options, size_t option,
+		       struct buf *error)
+{
+	const char *name = options->spec->options[option].map;
+	const char *path = options->values[option].text;
+	const struct config *config;
+	struct bpf_map *map, *image;
+	char fd_name[128];
+	size_t size = 0;
+	uint8_t *rodata;
+	int fd, err;
+
+	map = bpf_object__find_map_by_name(k->obj, name);
+	if (!map) {
+		buf__printf(error, "the object has no map '%s'", name);
+		return false;
+	}
+	fd = bpf_obj_get(path);
+	if (fd < 0) {
+		buf__printf(error, "there is no pinned map at '%s': %s", path, strerror(errno));
+		return false;
+	}
+	err = bpf_map__reuse_fd(map, fd);
+	close(fd);
+	if (err) {
+		buf__printf(error, "the map pinned at '%s' cannot be used: %s", path, reason(err));
+		return false;
+	}
+	snprintf(fd_name, sizeof(fd_name), "%s_fd", name);
+	config = spec__find_config(options->spec, fd_name);
+	image = bpf_object__find_map_by_name(k->obj, ".rodata");
+	rodata = image ? (uint8_t *)bpf_map__initial_value(image, &size) : NULL;
+	if (config && config->in_object && (uint64_t)config->offset + config->size <= size)
+		memset(rodata + config->offset, 1, 1);
+	return true;
+}
+
+static bool set_maps(struct kernel_half *k, const struct options *options, struct buf *error)
+{
+	const struct spec *spec = options->spec;
+	json_int pages = options__role_number(options, ROLE_BUFFER, 0);
+	struct bpf_map *map;
+	size_t i;
+	int err;
+
+	for (i = 0; i < spec->n_options; i++) {
+		if (!spec->options[i].map)
+			continue;
+		if (options->values[i].given) {
+			if (!use_pinned(k, options, i, error))
+				return false;
+			continue;
+		}
+		/* What would read it is behind a constant that is not set. */
+		map = bpf_object__find_map_by_name(k->obj, spec->options[i].map);
+		if (map)
+			bpf_map__set_autocreate(map, false);
+	}
+	if (!spec->has_events || spec->events.perf || pages <= 0)
+		return true;
+	map = bpf_object__find_map_by_name(k->obj, spec->events.map);
+	err = map ? bpf_map__set_max_entries(map, (__u32)(pages * sysconf(_SC_PAGESIZE))) : -ENOENT;
+	if (err)
+		buf__printf(error, "the size of the buffer cannot be set: %s", reason(err));
+	return !err;
+}
+
+static void explain_load(int err, const struct options *options, struct buf *error)
+{
+	static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
+	const struct buf *text = &messages.text;
+	bool rejected = text->len && memmem(text->data, text->len, log_begins, strlen(log_begins));
+
+	if (rejected) {
+		fwrite(text->data, 1, text->len, stderr);
+		buf__printf(error, "the kernel's verifier rejects a program (its log is above): %s",
+			    reason(err));
+	} else if (access(VMLINUX_BTF, R_OK) && !options__role_text(options, ROLE_BTF)) {
+		buf__puts(error, "this kernel has no BTF (" VMLINUX_BTF "): give one with --btf, "
+				 "or use a kernel built with CONFIG_DEBUG_INFO_BTF");
+	} else if (err == -EPERM) {
+		buf__puts(error, "the kernel does not permit loading this program: run as root "
+				 "(or with CAP_BPF and CAP_PERFMON), on a kernel not locked down");
+	} else {
+		buf__printf(error, "cannot load the kernel half: %s (-v tells more)", reason(err));
+	}
+}
+
+/* Programs whose target is named by an id of the kernel's BTF. */
+static bool needs_kernel_btf(const struct bpf_object *obj)
+{
+	struct bpf_program *prog;
+	enum bpf_prog_type type;
+
+	bpf_object__for_each_program(prog, obj) {
+		type = bpf_program__type(prog);
+		if (type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM ||
+		    type == BPF_PROG_TYPE_EXT)
+			return true;
+	}
+	return false;
+}
+
+/* What load_image() found: besides yes and no, that the kernel refused the programs. */
+enum loaded { LOADED, FAILED, REFUSED };
+
+static enum loaded load_image(struct kernel_half *k, const void *elf, size_t size,
+			      const struct options *options, const struct limit *limit,
+			      bool foreign, bool poisoned, struct buf *error)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = options->spec->tool,
+		    .btf_custom_path = options__role_text(options, ROLE_BTF), );
+	int err;
+
+	k->obj = bpf_object__open_mem(elf, size, &opts);
+	if (!k->obj) {
+		buf__printf(error, "this is no BPF object: %s (-v tells more)", reason(errno));
+		return FAILED;
+	}
+	if (poisoned && needs_kernel_btf(k->obj))
+		return REFUSED;
+	if (!foreign && (!set_constants(k, options, limit, error) ||
+			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
+		return FAILED;
+	if (foreign && limit->given) {
+		buf__puts(error, "this tool cannot be limited to a cgroup");
+		return FAILED;
+	}
+	err = bpf_object__load(k->obj);
+	if (!err)
+		return LOADED;
+	if (!poisoned)
+		explain_load(err, options, error);
+	return REFUSED;
+}
+
+/* Load without the kernel's BTF if this run does not need it; see relocations.h. */
+static enum loaded load_without_btf(struct kernel_half *k, const void *elf, size_t size,
+				    const struct options *options, const struct limit *limit,
+				    bool foreign, struct buf *error)
+{
+	enum loaded result = REFUSED;
+	void *image = malloc(size);
+
+	if (!image)
+		return REFUSED;
+	memcpy(image, elf, size);
+	if (relocations__poison(image, size))
+		result = load_image(k, image, size, options, limit, foreign, true, error);
+	if (result == REFUSED) {
+		bpf_object__close(k->obj);
+		k->obj = NULL;
+		messages.text.len = 0;
+	}
+	free(image); /* libbpf has copied what it keeps */
+	return result;
+}
+
+bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
+		       const struct options *options, const struct limit *limit, bool foreign,
+		       struct buf *error)
+{
+	enum loaded result;
+
+	memset(k, 0, sizeof(*k));
+	k->cpus = libbpf_num_possible_cpus();
+	if (k->cpus <= 0) {
+		buf__puts(error, "cannot tell the number of CPUs: is /sys mounted?");
+		return false;
+	}
+	result = load_without_btf(k, elf, size, options, limit, foreign, error);
+	if (result == REFUSED)
+		result = load_image(k, elf, size, options, limit, foreign, false, error);
+	return result == LOADED;
+}
+
+bool kernel_half__attach(struct kernel_half *k, const char *tool, bool foreign, struct buf *error)
+{
+	struct bpf_program *prog;
+	struct bpf_link *link;
+	size_t n = 0;
+	int err;
+
+	bpf_object__for_each_program(prog, k->obj)
+		n++;
+	k->links = calloc(n + 1, sizeof(*k->links));
+	if (!k->links) {
+		buf__puts(error, "out of memory");
+		return false;
+	}
+	bpf_object__for_each_program(prog, k->obj) {
+		if (!bpf_program__autoload(prog))
+			continue;
+		link = bpf_program__attach(prog);
+		if (link) {
+			k->links[k->n_links++] = link;
+			continue;
+		}
+		err = errno;
+		buf__printf(error, "cannot attach %s (%s): %s", bpf_program__name(prog),
+			    bpf_program__section_name(prog), reason(err));
+		if (!foreign)
+			return false;
+		fprintf(stderr, "%s: %.*s\n", tool, (int)error->len, error->data);
+		error->len = 0;
+	}
+	if (foreign && !k->n_links) {
+		buf__puts(error, "nothing in the object can be attached");
+		return false;
+	}
+	return true;
+}
+
+void kernel_half__detach(struct kernel_half *k)
+{
+	while (k->n_links)
+		bpf_link__destroy(k->links[--k->n_links]);
+}
+
+void kernel_half__free(struct kernel_half *k)
+{
+	kernel_half__detach(k);
+	free(k->links);
+	bpf_object__close(k->obj);
+	buf__free(&messages.text);
+	memset(k, 0, sizeof(*k));
+}
+
+int kernel_half__map(const struct kernel_half *k, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, name);
+
+	return map ? bpf_map__fd(map) : -1;
+}
+
+uint64_t kernel_half__lost(const struct kernel_half *k)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, LOST_MAP);
+	uint64_t *counts, sum = 0;
+	uint32_t zero = 0;
+	int i, n;
+
+	if (!map || bpf_map__value_size(map) != sizeof(*counts))
+		return 0;
+	n = bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY ? k->cpus : 1;
+	counts = calloc((size_t)n, sizeof(*counts));
+	if (!counts)
+		return 0;
+	if (!bpf_map_lookup_elem(bpf_map__fd(map), &zero, counts)) {
+		for (i = 0; i < n; i++)
+			sum += counts[i];
+	}
+	free(counts);
+	return sum;
+}
+
+/* -- maps of reports --------------------------------------------------------------------------- */
+
+/* Maps are read in pieces of so many entries. */
+#define BATCH 4096
+
+struct reading {
+	const struct report *report;
+	struct entries *entries;
+	int fd;
+	size_t room; /* entries that fit into entries->data */
+	size_t stride; /* bytes of one CPU's value */
+	int cpus; /* values of an entry */
+	uint8_t *keys, *values;
+	bool clear; /* by deleting */
+};
+
+static bool reading__add(struct reading *r, const uint8_t *key, const uint8_t *values)
+{
+	struct entries *e = r->entries;
+	size_t size = e->key_size + e->value_size;
+	uint8_t *data;
+
+	if (e->n == r->room) {
+		r->room = r->room ? r->room * 2 : 256;
+		data = realloc(e->data, r->room * size);
+		if (!data)
+			return false;
+		e->data = data;
+	}
+	memcpy(entries__key(e, e->n), key, e->key_size);
+	report__sum_cpus(r->report, entries__value(e, e->n), values, r->stride, (size_t)r->cpus);
+	e->n++;
+	return true;
+}
+
+/* 0 when all was read, else -errno: kernels and map types without batches say -EINVAL or so. */
+static int read_batches(struct reading *r)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	size_t cursor_size = r->entries->key_size > 8 ? r->entries->key_size : 8, i;
+	uint8_t *cursor = calloc(1, cursor_size);
+	bool first = true;
+	__u32 n;
+	int err;
+
+	if (!cursor)
+		return -ENOMEM;
+	do {
+		n = BATCH;
+		if (r->clear)
+			err = bpf_map_lookup_and_delete_batch(r->fd, first ? NULL : cursor, cursor,
+							      r->keys, r->values, &n, &opts);
+		else
+			err = bpf_map_lookup_batch(r->fd, first ? NULL : cursor, cursor, r->keys,
+						   r->values, &n, &opts);
+		first = false;
+		/* ENOENT comes with the last entries, any other error with none. */
+		for (i = 0; (!err || err == -ENOENT) && i < n; i++) {
+			if (!reading__add(r, r->keys + i * r->entries->key_size,
+					  r->values + i * r->stride * (size_t)r->cpus))
+				err = -ENOMEM;
+		}
+	} while (!err);
+	free(cursor);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Entry by entry. A map that changes meanwhile may start over: hence the bound. */
+static int read_singly(struct reading *r)
+{
+	size_t key_size = r->entries->key_size;
+	uint8_t *key = r->keys, *next = r->keys + key_size;
+	uint64_t left = 2 * (uint64_t)r->report->entries + BATCH;
+	bool any = false;
+
+	for (; left && !bpf_map_get_next_key(r->fd, any ? key : NULL, next); left--) {
+		any = true;
+		memcpy(key, next, key_size);
+		if (bpf_map_lookup_elem(r->fd, key, r->values))
+			continue; /* deleted meanwhile */
+		if (!reading__add(r, key, r->values))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void delete_read(const struct reading *r, size_t i)
+{
+	for (; i < r->entries->n; i++)
+		bpf_map_delete_elem(r->fd, entries__key(r->entries, i));
+}
+
+static void zero_read(const struct reading *r)
+{
+	size_t i;
+
+	memset(r->values, 0, r->stride * (size_t)r->cpus);
+	for (i = 0; i < r->entries->n; i++)
+		bpf_map_update_elem(r->fd, entries__key(r->entries, i), r->values, BPF_ANY);
+}
+
+bool kernel_half__read(const struct kernel_half *k, const struct report *report,
+		       struct entries *entries, struct buf *error)
+{
+	struct reading r = {
+		.report = report,
+		.entries = entries,
+		.fd = kernel_half__map(k, report->map),
+		.cpus = report->percpu ? k->cpus : 1,
+		.stride = report->percpu ? ((size_t)report->value.size + 7) & ~(size_t)7
+					 : report->value.size,
+		.clear = report->clear && !report->array,
+	};
+	int err = -ENOMEM;
+	size_t before;
+
+	memset(entries, 0, sizeof(*entries));
+	entries->key_size = report->key.size;
+	entries->value_size = report->value.size;
+	r.keys = calloc(BATCH, entries->key_size);
+	r.values = calloc(BATCH, r.stride * (size_t)r.cpus);
+	if (r.keys && r.values) {
+		err = read_batches(&r);
+		if (err && err != -ENOMEM) {
+			/* What a batch has deleted is kept, what it has only read comes again. */
+			before = r.clear ? entries->n : 0;
+			entries->n = before;
+			err = read_singly(&r);
+			if (r.clear)
+				delete_read(&r, before);
+		}
+		if (!err && report->clear && report->array)
+			zero_read(&r);
+	}
+	free(r.keys);
+	free(r.values);
+	if (err) {
+		free(entries->data);
+		memset(entries, 0, sizeof(*entries));
+		buf__printf(error, "cannot read the map '%s': %s", report->map, reason(err));
+	}
+	return !err;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef BPFDUET_LOAD_H
+#define BPFDUET_LOAD_H
+
+#include <bpf/libbpf.h>
+
+#include "options.h"
+#include "render.h"
+
+/* A kernel half: opened, loaded, attached. Functions that fail leave one sentence in `error`. */
+struct kernel_half {
+	struct bpf_object *obj;
+	struct bpf_link **links;
+	size_t n_links;
+	int cpus;
+};
+
+/* The cgroup that a run is limited to. */
+struct limit {
+	bool given;
+	uint64_t id;
+	int level;
+};
+
+/* The bound spec's text inside an object file's bytes; false if it has none or is no object. */
+bool elf__find_spec(const void *elf, size_t size, const char **text, size_t *len);
+
+/* libbpf's messages go to stderr if verbose; a rejected program's log is shown in any case. */
+void kernel_half__set_verbose(bool verbose);
+
+/* Open, set constants and sizes, load. `foreign` objects hold no spec and are taken as they are. */
+bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
+		       const struct options *options, const struct limit *limit, bool foreign,
+		       struct buf *error);
+
+/*
+ * Attach all that was loaded. Of a foreign object what cannot be attached is left out, with a
+ * line on stderr; that nothing could is an error.
+ */
+bool kernel_half__attach(struct kernel_half *k, const char *tool, bool foreign, struct buf *error);
+void kernel_half__detach(struct kernel_half *k);
+void kernel_half__free(struct kernel_half *k);
+
+/* Descriptor of a map, -1 if there is none of that name. */
+int kernel_half__map(const struct kernel_half *k, const char *name);
+
+/* Records that the kernel half had no room for. */
+uint64_t kernel_half__lost(const struct kernel_half *k);
+
+/*
+ * Read a report's map, summed over the CPUs, and empty it if the report says so. The entries'
+ * data is the caller's to free.
+ */
+bool kernel_half__read(const struct kernel_half *k, const struct report *report,
+		       struct entries *entries, struct buf *error);
+
+#endif

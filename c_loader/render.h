@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef BPFDUET_RENDER_H
+#define BPFDUET_RENDER_H
+
+#include "format.h"
+
+enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_CSV };
+
+/*
+ * Turns records, maps and trace lines into output. stdout's bytes are appended to `out`,
+ * stderr's to `err`; whoever owns the buffers writes and empties them.
+ */
+struct renderer {
+	const struct spec *spec;
+	const struct options *options;
+	struct buf *out, *err;
+	enum output output;
+	struct formatter formatter;
+	struct shown_columns columns; /* of events */
+	struct buf scratch;
+	bool has_matches, started;
+};
+
+/* Entries of one map: pairs of key and value, one after the other, in any order. */
+struct entries {
+	uint8_t *data;
+	size_t n;
+	size_t key_size, value_size;
+};
+
+static inline uint8_t *entries__key(const struct entries *e, size_t i)
+{
+	return e->data + i * (e->key_size + e->value_size);
+}
+
+static inline uint8_t *entries__value(const struct entries *e, size_t i)
+{
+	return entries__key(e, i) + e->key_size;
+}
+
+/* false if there is no memory. renderer__free() in any case. */
+bool renderer__init(struct renderer *r, const struct spec *spec, const struct options *options,
+		    const struct run_clock *clock, struct buf *out, struct buf *err);
+void renderer__free(struct renderer *r);
+
+/* What stands before everything else: banner and header. */
+void renderer__begin(struct renderer *r);
+/* One record. false if it is too short to be one: it counts as lost. */
+bool renderer__event(struct renderer *r, const uint8_t *record, size_t len);
+/* More records were lost. */
+void renderer__lost(struct renderer *r, uint64_t count);
+/* One line of the trace pipe, without its line end. Returns how many it says were lost. */
+uint64_t renderer__trace(struct renderer *r, const char *line, size_t len);
+/* One report; `entries` are reordered. */
+void renderer__report(struct renderer *r, const struct report *report, struct entries *entries,
+		      uint64_t now_wall_ns);
+
+/* Add up one key's values of all CPUs (`n`, each `stride` bytes after the other) into `sum`. */
+void report__sum_cpus(const struct report *report, uint8_t *sum, const uint8_t *values,
+		      size_t stride, size_t n);
+
+/* For the reports: one line of a table, and its heading. */
+void renderer__header(struct renderer *r, const struct shown_columns *columns);
+void renderer__cell(struct renderer *r, const struct shown_columns *columns, size_t i,
+		    const uint8_t *base, size_t len);
+/* {"type":TYPE,"tool":TOOL */
+void renderer__json_head(struct renderer *r, const char *type);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "requires.h"
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+
+/* Newer than the oldest headers this compiles with. */
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#define CAP_BPF 39
+#endif
+
+#define KIND_ROOM 32
+
+static bool has_capability(const struct __user_cap_data_struct *data, int cap)
+{
+	return data[cap / 32].effective >> (cap % 32) & 1;
+}
+
+bool requires__allowed(struct buf *error)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	char *lockdown;
+	bool locked;
+
+	if (!syscall(SYS_capget, &header, data) && !has_capability(data, CAP_SYS_ADMIN) &&
+	    !(has_capability(data, CAP_BPF) && has_capability(data, CAP_PERFMON))) {
+		buf__puts(error, "loading BPF programs needs root (or CAP_BPF and CAP_PERFMON)");
+		return false;
+	}
+	/* Without securityfs nothing is known, and the load will tell. */
+	lockdown = read_file("/sys/kernel/security/lockdown");
+	locked = lockdown && strstr(lockdown, "[confidentiality]");
+	free(lockdown);
+	if (locked)
+		buf__puts(error, "the kernel is locked down (confidentiality), which forbids "
+				 "tracing with BPF: boot without lockdown=confidentiality");
+	return !locked;
+}
+
+const char *requires__tracefs(struct buf *error)
+{
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s/events", places[i]);
+		if (!access(path, F_OK))
+			return places[i];
+		if (errno == EACCES) {
+			buf__printf(error,
+				    "%s cannot be read: run as root, or remount it with a gid",
+				    places[i]);
+			return NULL;
+		}
+	}
+	buf__puts(error, "tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing");
+	return NULL;
+}
+
+/* CATEGORY:EVENT */
+static int has_tracepoint(const char *name, struct buf *error)
+{
+	const char *tracefs = requires__tracefs(error), *colon = strchr(name, ':');
+	char path[512];
+	int n;
+
+	if (!tracefs)
+		return -1;
+	if (!colon)
+		return 0;
+	n = snprintf(path, sizeof(path), "%s/events/%.*s/%s/id", tracefs, (int)(colon - name), name,
+		     colon + 1);
+	return n > 0 && (size_t)n < sizeof(path) && !access(path, F_OK);
+}
+
+static int in_vmlinux(const char *prefix, const char *name, __u32 kind)
+{
+	char full[256];
+	struct btf *btf;
+	int found, n;
+
+	n = snprintf(full, sizeof(full), "%s%s", prefix, name);
+	if (n < 0 || (size_t)n >= sizeof(full))
+		return 0;
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return 0;
+	found = btf__find_by_name_kind(btf, full, kind) > 0;
+	btf__free(btf);
+	return found;
+}
+
+/* Nearly all have an event of the same name in tracefs, which is quicker to see than BTF. */
+static int has_raw_tracepoint(const char *name, struct buf *error)
+{
+	const char *tracefs = requires__tracefs(error);
+	struct dirent *entry;
+	char path[512];
+	int found = 0;
+	DIR *dir;
+
+	if (!tracefs)
+		return -1;
+	snprintf(path, sizeof(path), "%s/events", tracefs);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		int n = snprintf(path, sizeof(path), "%s/events/%s/%s", tracefs, entry->d_name,
+				 name);
+
+		found = n > 0 && (size_t)n < sizeof(path) && entry->d_name[0] != '.' &&
+			!access(path, F_OK);
+	}
+	if (dir)
+		closedir(dir);
+	return found || in_vmlinux("btf_trace_", name, BTF_KIND_TYPEDEF);
+}
+
+static int has_kprobe(const char *name, struct buf *error)
+{
+	const char *tracefs = requires__tracefs(error);
+	char *line = NULL, symbol[256], type, path[64];
+	size_t room = 0;
+	int found = 0;
+	FILE *file;
+
+	if (!tracefs)
+		return -1;
+	snprintf(path, sizeof(path), "%s/kprobe_events", tracefs);
+	if (access(path, F_OK)) {
+		buf__printf(error, "this kernel has no kprobes, which this tool needs (for %s)",
+			    name);
+		return -1;
+	}
+	file = fopen("/proc/kallsyms", "re");
+	while (file && !found && getline(&line, &room, file) > 0) {
+		found = sscanf(line, "%*s %c %255s", &type, symbol) == 2 && strchr("tTwW", type) &&
+			!strcmp(symbol, name);
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static int has_helper(const char *name)
+{
+#define HELPER_NAME(x) "bpf_" #x
+	static const char *const names[] = { __BPF_FUNC_MAPPER(HELPER_NAME) };
+#undef HELPER_NAME
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(names[i], name))
+			return libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT,
+						       (enum bpf_func_id)i, NULL) == 1;
+	}
+	return 0;
+}
+
+bool requires__split(const char *text, char *kind, bool *optional, const char **name)
+{
+	const char *colon = strchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : 0;
+
+	*optional = n && text[n - 1] == '?';
+	n -= *optional;
+	if (!n || n >= KIND_ROOM || !colon[1])
+		return false;
+	memcpy(kind, text, n);
+	kind[n] = '\0';
+	*name = colon + 1;
+	return true;
+}
+
+int requires__present(const char *kind, const char *name, struct buf *error)
+{
+	if (!strcmp(kind, "tracepoint"))
+		return has_tracepoint(name, error);
+	if (!strcmp(kind, "raw_tracepoint"))
+		return has_raw_tracepoint(name, error);
+	if (!strcmp(kind, "kprobe"))
+		return has_kprobe(name, error);
+	if (!strcmp(kind, "fentry"))
+		return in_vmlinux("", name, BTF_KIND_FUNC);
+	if (!strcmp(kind, "helper"))
+		return has_helper(name);
+	buf__printf(error, "the tool requires something unknown: '%s'", kind);
+	return -1;
+}
+
+bool requires__check(const struct spec *spec, struct buf *error)
+{
+	char kind[KIND_ROOM], *space;
+	const char *name;
+	bool optional;
+	size_t i;
+	int present;
+
+	for (i = 0; i < spec->n_requires; i++) {
+		if (!requires__split(spec->requires[i], kind, &optional, &name)) {
+			buf__printf(error, "the tool requires something unknown: '%s'",
+				    spec->requires[i]);
+			return false;
+		}
+		if (optional)
+			continue;
+		present = requires__present(kind, name, error);
+		if (present < 0)
+			return false;
+		if (!present) {
+			space = strchr(kind, '_');
+			if (space)
+				*space = ' ';
+			buf__printf(error,
+				    "this kernel does not have the %s %s, which this tool needs",
+				    kind, name);
+			return false;
+		}
+	}
+	return true;
+}

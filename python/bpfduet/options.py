@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""The command line of a tool, out of its bound spec; the C frontend has the same sentences."""
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Sequence, Set, Union
+
+from . import users
+from .regex import Regex
+from .text import escape
+
+Value = Union[int, bytes]
+Bound = Dict[str, Any]
+
+_NUMBER = re.compile(rb"([+-]?)(?:0[xX]([0-9a-fA-F]+)|([0-9]+))")
+_MOST_CHOICES = 8
+
+
+class UsageError(Exception):
+    """A command line that cannot be obeyed; as text, the sentence to print (exit status 2).
+
+    Bytes of the user's are escaped as in text columns.
+    """
+
+
+@dataclass
+class Options:
+    """What the command line says.
+
+    ``values`` has numbers and bytes by option name, defaults included; ``given`` the options
+    that were typed and ``typed`` their arguments. ``command`` is what follows ``--``, None
+    without. ``configs`` are the values for CONFIG constants: strings are padded with NULs to
+    the constant's size. ``maps`` has paths of pinned maps by map name. ``roles`` is ``values``
+    by role. ``reply`` is what --help, --version or a list prints before the tool exits with 0.
+    """
+
+    values: Dict[str, Value] = field(default_factory=dict)
+    given: Set[str] = field(default_factory=set)
+    typed: Dict[str, bytes] = field(default_factory=dict)
+    command: Optional[List[bytes]] = None
+    configs: Dict[str, Value] = field(default_factory=dict)
+    maps: Dict[str, bytes] = field(default_factory=dict)
+    roles: Dict[str, Value] = field(default_factory=dict)
+    reply: Optional[bytes] = None
+
+    def holds(self, when: Sequence[str]) -> bool:
+        """Whether all conditions of a ``when`` list hold."""
+        return all((name.lstrip("!") in self.given) != name.startswith("!") for name in when)
+
+    @property
+    def format(self) -> str:
+        """"text", "json" or "csv"."""
+        return ("text", "json", "csv")[int(self.roles.get("format", 0))]
+
+
+def parse(bound: Bound, argv: Sequence[Union[str, bytes]]) -> Options:
+    """Parse the arguments (without the program's name) as getopt_long does. Raises UsageError."""
+    return _Parser(bound).parse([os.fsencode(argument) for argument in argv])
+
+
+def parse_value(option: Bound, text: bytes) -> Value:
+    """The value of one argument. Raises UsageError."""
+    value = _PARSERS[option["type"]](option, text)
+    if isinstance(value, int) and option.get("min") is not None:
+        low, high = int(option["min"]), int(option["max"])
+        if not low <= value <= high:
+            raise UsageError(f"'{_show(text)}' is out of range for '--{option['name']}' "
+                             f"({low} to {high})")
+    if option.get("role") == "buffer" and value & (value - 1):  # type: ignore[operator]
+        raise UsageError(f"'{_show(text)}' is not a power of two for '--{option['name']}'")
+    return value
+
+
+def banner(bound: Bound, options: Options) -> List[bytes]:
+    """The lines that a tool shows on stderr once it traces; none but in text format."""
+    if options.format != "text":
+        return []
+    defaults = {option["name"]: option.get("default") for option in bound["options"]}
+
+    def typed(match: "re.Match[bytes]") -> bytes:
+        name = match[1].decode()
+        default = defaults.get(name)
+        return escape(options.typed.get(name, b"" if default is None else str(default).encode()))
+
+    return [re.sub(rb"\{([^{}]*)\}", typed, line["text"].encode())
+            for line in bound.get("banner") or [] if options.holds(line.get("when") or [])]
+
+
+def _show(text: bytes) -> str:
+    return escape(text).decode()
+
+
+# -- values by type ---------------------------------------------------------------------
+
+def _number(text: bytes) -> Optional[int]:
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        return None
+    # 64 bits have 20 digits; more than 30 say no more than that it is too large
+    digits = (match[2] or match[3]).lstrip(b"0")[:30] or b"0"
+    number = int(digits, 16 if match[2] else 10)
+    return -number if match[1] == b"-" else number
+
+
+def _parse_int(option: Bound, text: bytes) -> Value:
+    number = _number(text)
+    if number is None:
+        raise UsageError(f"'{_show(text)}' is not a number for '--{option['name']}'")
+    return number
+
+
+def _parse_string(option: Bound, text: bytes) -> Value:
+    config = option.get("config")
+    if config and len(text) >= config["size"]:
+        raise UsageError(f"'{_show(text)}' is too long for '--{option['name']}' "
+                         f"(at most {config['size'] - 1} bytes)")
+    match = option.get("match")
+    if match and match["how"] == "regex":
+        try:
+            Regex(text)
+        except ValueError as error:
+            raise UsageError(
+                f"bad pattern '{_show(text)}' for '--{option['name']}'") from error
+    return text
+
+
+def _parse_path(_option: Bound, text: bytes) -> Value:
+    return text
+
+
+def _parse_user(_option: Bound, text: bytes) -> Value:
+    number = _number(text)
+    if number is None:
+        number = users.uid_of(text)
+    if number is None:
+        raise UsageError(f"no such user '{_show(text)}'")
+    return number
+
+
+def _parse_named(option: Bound, text: bytes) -> Value:
+    """errno, syscall, signal."""
+    kind = option["type"]
+    number = _number(text)
+    if number is not None:
+        return abs(number) if kind == "errno" else number
+    choices = option["choices"]
+    name = text.decode("utf-8", "surrogateescape")
+    for candidate in (name, "SIG" + name) if kind == "signal" else (name,):
+        if candidate in choices:
+            return int(choices[candidate])
+    raise UsageError(f"no such {kind} '{_show(text)}'")
+
+
+def _choice(option: Bound, text: bytes) -> int:
+    choices = option["choices"]
+    name = text.decode("utf-8", "surrogateescape")
+    if name not in choices:
+        known = f" ({', '.join(choices)})" if len(choices) <= _MOST_CHOICES else ""
+        raise UsageError(f"'{_show(text)}' is not a value of '--{option['name']}'{known}")
+    return int(choices[name])
+
+
+def _parse_choice(option: Bound, text: bytes) -> Value:
+    return _choice(option, text)
+
+
+def _parse_flags(option: Bound, text: bytes) -> Value:
+    value = 0
+    for name in text.split(b"|"):
+        value |= _choice(option, name)
+    return value
+
+
+_PARSERS = {
+    "int": _parse_int, "string": _parse_string, "path": _parse_path, "user": _parse_user,
+    "errno": _parse_named, "syscall": _parse_named, "signal": _parse_named,
+    "flags": _parse_flags, "choice": _parse_choice,
+}
+
+
+# -- the command line ---------------------------------------------------------------------
+
+class _Parser:
+    def __init__(self, bound: Bound):
+        self._bound = bound
+        self._by_name: Dict[bytes, Bound] = {}
+        self._by_letter: Dict[bytes, Bound] = {}
+        self._options = Options()
+        for option in bound["options"]:
+            self._by_name[option["name"].encode()] = option
+            if option.get("short"):
+                self._by_letter[option["short"].encode()] = option
+            if option.get("default") is not None:
+                text = str(option["default"]).encode()
+                self._set(option, parse_value(option, text))
+
+    def parse(self, argv: List[bytes]) -> Options:
+        options = self._options
+        rest = argv[::-1]
+        while rest and options.reply is None:
+            word = rest.pop()
+            if word == b"--":
+                if not rest:
+                    raise UsageError("no command after '--'")
+                options.command = rest[::-1]
+                return options
+            if word.startswith(b"--"):
+                self._long(word[2:], rest)
+            elif word.startswith(b"-") and word != b"-":
+                self._letters(word[1:], rest)
+            else:
+                raise UsageError(f"unexpected argument '{_show(word)}'")
+        return options
+
+    def _long(self, word: bytes, rest: List[bytes]) -> None:
+        name, equals, argument = word.partition(b"=")
+        option = self._find(name)
+        if option["type"] == "flag":
+            if equals:
+                raise UsageError(f"option '--{option['name']}' takes no argument")
+            self._flag(option)
+        else:
+            self._argument(option, argument if equals else self._next(option, rest))
+
+    def _find(self, name: bytes) -> Bound:
+        if name in self._by_name:
+            return self._by_name[name]
+        found = [option for known, option in self._by_name.items() if known.startswith(name)]
+        if not found:
+            raise UsageError(f"unknown option '--{_show(name)}'")
+        if len(found) > 1:
+            raise UsageError(f"option '--{_show(name)}' is ambiguous")
+        return found[0]
+
+    def _letters(self, word: bytes, rest: List[bytes]) -> None:
+        for index in range(len(word)):
+            letter = word[index:index + 1]
+            option = self._by_letter.get(letter)
+            if option is None:
+                raise UsageError(f"unknown option '-{_show(letter)}'")
+            if option["type"] != "flag":
+                attached = word[index + 1:]
+                self._argument(option, attached or self._next(option, rest))
+                return
+            self._flag(option)
+            if self._options.reply is not None:
+                return
+
+    @staticmethod
+    def _next(option: Bound, rest: List[bytes]) -> bytes:
+        if not rest:
+            raise UsageError(f"option '--{option['name']}' needs an argument")
+        return rest.pop()
+
+    def _flag(self, option: Bound) -> None:
+        self._options.given.add(option["name"])
+        value = option.get("value")
+        self._set(option, 1 if value is None else int(value))
+        role = option.get("role")
+        if role == "help":
+            self._options.reply = self._bound["help"].encode()
+        elif role == "version":
+            self._options.reply = f"{self._bound['tool']} {self._bound['version']}\n".encode()
+        elif role == "list":
+            self._options.reply = option["text"].encode()
+
+    def _argument(self, option: Bound, text: bytes) -> None:
+        name = option["name"]
+        value = parse_value(option, text)
+        if option.get("repeat") and name in self._options.given:
+            value |= self._options.values[name]  # type: ignore[operator]
+        self._options.given.add(name)
+        self._options.typed[name] = text
+        self._set(option, value)
+
+    def _set(self, option: Bound, value: Value) -> None:
+        options = self._options
+        options.values[option["name"]] = value
+        if option.get("role"):
+            options.roles[option["role"]] = value
+        if option.get("map"):
+            assert isinstance(value, bytes)
+            options.maps[option["map"]] = value
+        config = option.get("config")
+        if config:
+            if isinstance(value, bytes):
+                value = value.ljust(config["size"], b"\0")
+            options.configs[config["name"]] = value

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""The command line of a tool through BCC: output, signals, loss, exit status."""
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any, Optional, Sequence, Union
+
+from . import options
+from .errors import Error
+from .features import check_lockdown, check_privileges
+from .options import UsageError
+from .render import Clock, Renderer
+from .text import escape
+from .tool import Session
+
+OUT_BYTES = 65536
+FLUSH_S = 1.0
+
+
+class Stdout(io.FileIO):
+    """Descriptor 1, which some callers hand down non-blocking: waits until it takes more."""
+
+    def __init__(self) -> None:
+        super().__init__(1, "wb", closefd=False)
+
+    def write(self, data: Any) -> int:
+        while True:
+            written = super().write(data)
+            if written is not None:
+                return written
+            select.select([], [self], [])
+
+
+class Signals:
+    """SIGINT and SIGTERM: the first asks for a clean end, the second ends at once."""
+
+    def __init__(self, session: Session):
+        self._session = session
+        self.ended = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: Optional[FrameType]) -> None:
+        command = self._session.command
+        if self.ended:
+            if command:
+                command.abandon()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.ended = True
+        if command and number == signal.SIGTERM:
+            command.terminate()     # on Ctrl-C the terminal has told it already
+
+
+class Loss:
+    """The line about lost records: when the count has grown, at most once a second."""
+
+    def __init__(self, session: Session, renderer: Renderer):
+        self._session = session
+        self._renderer = renderer
+        self._told = 0
+        self._next = time.monotonic() + FLUSH_S
+
+    def look(self, now: bool = False) -> None:
+        """Tell of what was lost since the last time."""
+        if not now and time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + FLUSH_S
+        lost = self._session.lost() + self._renderer.dropped
+        if lost > self._told:
+            growth, self._told = lost - self._told, lost
+            if self._session.options.format == "json":
+                self._renderer.lost(growth)
+            else:
+                self._renderer.flush()
+                say(f"{self._session.bound['tool']}: lost {growth} events")
+
+
+def say(line: Union[str, bytes]) -> None:
+    """A line on stderr; where that is gone there is nobody to tell."""
+    raw = line if isinstance(line, bytes) else line.encode(errors="surrogateescape")
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+        os.write(2, raw + b"\n")
+
+
+def complain(tool: str, sentence: str) -> None:
+    """The sentence that ends a run, on stderr; names in it are anybody's."""
+    say(tool.encode() + b": " + escape(sentence.encode(errors="surrogateescape")))
+
+
+def run(source: Path, argv: Sequence[Union[str, bytes]]) -> int:
+    """Run a tool to its end; returns the exit status."""
+    session = Session(source)
+    name = session.bound["tool"]
+    try:
+        chosen = session.parse(argv)
+    except UsageError as error:
+        say(f"{name}: {error}")
+        say(f"Try '{name} --help' for more information.")
+        return 2
+    out = io.BufferedWriter(Stdout(), OUT_BYTES)
+    try:
+        if chosen.reply is not None:
+            out.write(chosen.reply)
+            out.flush()
+            return 0
+        return _trace(session, out)
+    except BrokenPipeError:
+        return 0        # whoever read has had enough
+    except Error as error:
+        if error.detail:
+            say(error.detail.rstrip("\n"))
+        complain(name, str(error))
+        return 1
+    except OSError as error:
+        complain(name, f"cannot write the output: {error.strerror}")
+        return 1
+    finally:
+        session.close()
+        _abandon(out)
+
+
+def _abandon(out: io.BufferedWriter) -> None:
+    """Keep the interpreter from writing what a closed pipe has refused."""
+    try:
+        out.close()
+    except OSError:
+        pass
+
+
+def _trace(session: Session, out: io.BufferedWriter) -> int:
+    check_privileges()
+    check_lockdown()
+    signals = Signals(session)
+    clock = Clock.now()     # no event is older than the run
+    session.start()
+    bound, chosen = session.bound, session.options
+    raw: Any = out
+    renderer = Renderer(bound, chosen, raw, clock)
+    renderer.begin()
+    renderer.flush()    # the header tells whoever waits for it that tracing has begun
+    for line in options.banner(bound, chosen):
+        say(line)
+    if bound["events"]:
+        session.open_events(renderer.event)
+    elif bound["trace_pipe"]:
+        session.open_trace(renderer.trace)
+    loss = Loss(session, renderer)
+    at_once = os.isatty(1)
+    flushed = time.monotonic()
+    for what in session.ticks(lambda: signals.ended):
+        if what != "poll":
+            _report(session, renderer)
+        loss.look(what == "end")
+        now = time.monotonic()
+        if at_once or what != "poll" or now - flushed >= FLUSH_S:
+            renderer.flush()
+            flushed = now
+    return 0
+
+
+def _report(session: Session, renderer: Renderer) -> None:
+    for index, report in enumerate(session.bound["reports"]):
+        if session.options.holds(report["when"]):
+            renderer.report(index, session.entries(report))

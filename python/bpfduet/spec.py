@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""TOOL.toml: the user half of a tool, read and checked (docs/spec.md).
+
+What can be checked without the compiler's types is checked here; ``bind`` does the rest.
+"""
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+
+try:
+    import tomllib
+except ModuleNotFoundError:     # before Python 3.11
+    import tomli as tomllib  # type: ignore[no-redef]
+
+FORMATS = (
+    "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",
+    "ipv4", "ipv6", "port", "errno", "signal", "syscall", "capability", "device", "user", "enum",
+    "flags",
+)
+OPTION_TYPES = (
+    "flag", "int", "string", "path", "user", "errno", "syscall", "signal", "flags", "choice",
+)
+ROLES = {
+    "duration": "int", "interval": "int", "count": "int", "top": "int", "format": "choice",
+    "buffer": "int", "cgroup": "path", "verbose": "flag", "help": "flag", "version": "flag",
+    "list": "flag", "btf": "path",
+}
+REPORT_KINDS = ("log2", "linear", "table", "counters")
+UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
+
+# Keys that belong to some formats only.
+_FORMAT_KEYS = {
+    "digits": ("octal", "wall", "elapsed", "duration"), "unit": ("duration",),
+    "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",),
+}
+_KIND_KEYS = {
+    "value": ("log2", "linear"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
+    "base": ("linear",), "step": ("linear",), "column": ("table",), "sort": ("table",),
+    "labels": ("counters",),
+}
+_REQUIREMENT = re.compile(
+    r"tracepoint\??:[\w-]+:[\w-]+|raw_tracepoint\??:[\w-]+|(kprobe|fentry)\??:[\w.]+"
+    r"|helper:bpf_\w+")
+_STRFTIME = re.compile(r"(?:[ -$&-~]|%[aAbBdeFHIjmMpRSTyYzZ%])+")
+
+Place = Tuple[Union[str, int], ...]
+Table = Dict[str, Any]
+
+
+class SpecError(Exception):
+    """A spec that cannot be used. As text: ``FILE:LINE: sentence``."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` with the nearest known name, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+class Source:
+    """The text of a TOML file, to find the line of a key in it.
+
+    A place is a path into the parsed document: ("report", 0, "column", 2, "field").
+    """
+
+    _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
+    _KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[=.]""")
+
+    def __init__(self, path: Path, text: str):
+        self.path = path
+        self._lines: Dict[Place, int] = {}
+        self._scan(text)
+
+    def _scan(self, text: str) -> None:
+        arrays: Dict[Place, int] = {}
+        table: Place = ()
+        for number, line in enumerate(text.splitlines(), 1):
+            header = self._HEADER.match(line)
+            key = self._KEY.match(line)
+            if header:
+                names = header.group(2).split(".")
+                table = ()
+                for depth, name in enumerate(names, 1):
+                    table += (name,)
+                    if depth == len(names) and header.group(1) == "[[":
+                        arrays[table] = arrays.get(table, -1) + 1
+                    if table in arrays:
+                        table += (arrays[table],)
+                self._lines.setdefault(table, number)
+            elif key:
+                name = next(group for group in key.groups() if group is not None)
+                self._lines.setdefault(table + (name,), number)
+
+    def line(self, place: Place) -> int:
+        """Line of a place, or of the nearest thing around it that has one."""
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 1)
+
+    def error(self, place: Place, text: str) -> SpecError:
+        """The error to raise about a place."""
+        return SpecError(f"{self.path}:{self.line(place)}: {text}")
+
+
+@dataclass
+class Option:
+    """An option as it is written, and where. ``choices`` are those of flags and choice."""
+
+    data: Table
+    source: Source
+    place: Place
+    choices: Dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Long name, without dashes."""
+        return str(self.data["name"])
+
+    def error(self, text: str, key: str = "name") -> SpecError:
+        """The error to raise about one of its keys."""
+        return self.source.error(self.place + (key,), text)
+
+
+@dataclass
+class Spec:
+    """A checked TOOL.toml and the common options.
+
+    ``data`` is the document with its keys and types checked, defaults not filled in.
+    ``own`` are the tool's options, ``common`` those of common.toml that it may be given;
+    which ones it gets depends on the kernel half too. ``letters`` are the short letters and
+    changed texts that [common] gives: {option: {"short": ..., "help": ..., "metavar": ...}}.
+    """
+
+    name: str
+    data: Table
+    source: Source
+    own: List[Option] = field(default_factory=list)
+    common: List[Option] = field(default_factory=list)
+    letters: Dict[str, Table] = field(default_factory=dict)
+
+    def error(self, place: Place, text: str) -> SpecError:
+        """The error to raise about a place in TOOL.toml."""
+        return self.source.error(place, text)
+
+
+# -- checks of single values ------------------------------------------------------------
+
+Check = Callable[[Any], Optional[str]]
+
+
+def _text(value: Any) -> Optional[str]:
+    if not isinstance(value, str):
+        return "must be a string"
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value):
+        return "must not contain control characters"
+    return None
+
+
+def _paragraphs(value: Any) -> Optional[str]:
+    return _text(value.replace("\n", " ")) if isinstance(value, str) else "must be a string"
+
+
+def _boolean(value: Any) -> Optional[str]:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _integer(low: int, high: int) -> Check:
+    def check(value: Any) -> Optional[str]:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "must be an integer"
+        if not low <= value <= high:
+            return f"must be from {low} to {high}"
+        return None
+    return check
+
+
+def _one_of(names: Iterable[str]) -> Check:
+    known = tuple(names)
+
+    def check(value: Any) -> Optional[str]:
+        if not isinstance(value, str):
+            return "must be a string"
+        if value not in known:
+            return f"cannot be '{value}'" + (
+                did_you_mean(value, known) or f"; it is one of {', '.join(known)}")
+        return None
+    return check
+
+
+def _matches(pattern: str, text: str) -> Check:
+    def check(value: Any) -> Optional[str]:
+        good = isinstance(value, str) and re.fullmatch(pattern, value)
+        return None if good else text
+    return check
+
+
+def _list_of(check: Check) -> Check:
+    def check_list(value: Any) -> Optional[str]:
+        if not isinstance(value, list):
+            return "must be a list"
+        return next((problem for problem in map(check, value) if problem), None)
+    return check_list
+
+
+def _default(value: Any) -> Optional[str]:
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return None
+    return "must be a string or an integer"
+
+
+def _example(value: Any) -> Optional[str]:
+    if not isinstance(value, list) or len(value) != 2 or any(map(_text, value)):
+        return "must be a list of [arguments, comment]"
+    return None
+
+
+def _requirement(value: Any) -> Optional[str]:
+    if isinstance(value, str) and _REQUIREMENT.fullmatch(value):
+        return None
+    return (f"holds {value!r}, which is no requirement; write for example "
+            "'tracepoint:syscalls:sys_enter_openat'")
+
+
+def _strftime(value: Any) -> Optional[str]:
+    if isinstance(value, str) and _STRFTIME.fullmatch(value):
+        return None
+    return "must be a strftime format of printable ASCII, such as '[%H:%M:%S]'"
+
+
+_I64 = (-(1 << 63), (1 << 63) - 1)
+_NAME = _matches(r"[A-Za-z_]\w*", "must be a name: letters, digits and _")
+_PATH = _matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be a field's name, such as 'a' or 'a.b'")
+_LONG = _matches(r"[a-z0-9][a-z0-9_-]+", "must be lower-case letters, digits, - and _, two or more")
+_LETTER = _matches(r"[A-Za-z0-9]?", "must be one letter or digit")
+_WHEN = _list_of(_text)
+_REFERENCE = _text
+
+_TOP: Dict[str, Check] = {
+    "summary": _text, "description": _paragraphs, "requires": _list_of(_requirement),
+    "examples": _list_of(_example), "banner": _list_of(lambda v: None), "common": lambda v: None,
+    "option": lambda v: None, "events": lambda v: None, "report": lambda v: None,
+    "trace_pipe": lambda v: None, "values": lambda v: None, "program": lambda v: None,
+}
+_BANNER: Dict[str, Check] = {"text": _text, "when": _WHEN}
+_PROGRAM: Dict[str, Check] = {"name": _NAME, "when": _WHEN}
+_COMMON: Dict[str, Check] = {"short": _LETTER, "help": _text, "metavar": _text}
+_OPTION: Dict[str, Check] = {
+    "name": _LONG, "short": _LETTER, "help": _text, "type": _one_of(OPTION_TYPES),
+    "metavar": _text, "min": _integer(*_I64), "max": _integer(*_I64), "default": _default,
+    "repeat": _boolean, "values": _REFERENCE, "config": _NAME, "value": _integer(*_I64),
+    "map": _NAME, "match": lambda v: None, "role": _one_of(ROLES),
+}
+_COMMON_OPTION: Dict[str, Check] = {**_OPTION, "always": _boolean, "needs": _NAME}
+_MATCH: Dict[str, Check] = {"field": _PATH, "how": _one_of(("contains", "regex"))}
+_EVENTS: Dict[str, Check] = {"map": _NAME, "column": lambda v: None}
+_COLUMN: Dict[str, Check] = {
+    "heading": _text, "field": _PATH, "name": _text, "format": _one_of(FORMATS),
+    "width": _integer(0, 1000), "align": _one_of(("left", "right")), "gap": _integer(0, 100),
+    "when": _WHEN, "zero": _text, "digits": _integer(0, 9), "unit": _one_of(UNITS),
+    "since": _one_of(("first", "start")), "values": _REFERENCE, "quote": _text,
+}
+_SECTION = {key: check for key, check in _COLUMN.items()
+            if key not in ("width", "align", "gap", "when")}
+_REPORT: Dict[str, Check] = {
+    "map": _NAME, "kind": _one_of(REPORT_KINDS), "name": _text, "when": _WHEN, "clear": _boolean,
+    "time": _strftime, "time_when": _WHEN, "blank_after": _boolean, "title": _text,
+    "value": _text, "slot": _PATH, "section": lambda v: None,
+    "base": _integer(-(1 << 31), (1 << 31) - 1), "step": _integer(1, (1 << 31) - 1),
+    "column": lambda v: None, "sort": _list_of(lambda v: None), "labels": _list_of(_text),
+}
+_SORT: Dict[str, Check] = {"field": _PATH, "when": _WHEN}
+_TRACE_PIPE: Dict[str, Check] = {"columns": _boolean}
+
+
+def load(path: Path, common: Path) -> Spec:
+    """Read and check a tool's spec and the options that all tools share. Raises SpecError."""
+    source, data = _read(path)
+    common_source, common_data = _read(common)
+    spec = Spec(path.stem, data, source)
+    _check_common_file(spec, common_source, common_data)
+    _Checker(spec).check()
+    return spec
+
+
+def _read(path: Path) -> Tuple[Source, Table]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise SpecError(f"{path}:1: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SpecError(f"{path}:{line}: not UTF-8") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"(.*) \(at line (\d+), column \d+\)", str(error))
+        sentence, line = (found[1], int(found[2])) if found else (
+            re.sub(r" \(.*\)", "", str(error)), len(text.splitlines()) or 1)
+        raise SpecError(f"{path}:{line}: {sentence}") from error
+    return Source(path, text), data
+
+
+def _check_keys(source: Source, place: Place, table: Any, checks: Dict[str, Check],
+                required: Iterable[str] = ()) -> None:
+    """Unknown keys, wrong types and missing keys of one table."""
+    if not isinstance(table, dict):
+        raise source.error(place, f"'{_name(place)}' must be a table")
+    for key, value in table.items():
+        if key not in checks:
+            raise source.error(
+                place + (key,), f"unknown key '{key}'" + did_you_mean(key, checks))
+        problem = checks[key](value)
+        if problem:
+            raise source.error(place + (key,), f"'{key}' {problem}")
+    for key in required:
+        if key not in table:
+            raise source.error(place, f"'{key}' is missing" + (
+                f" in [{_name(place)}]" if place else ""))
+
+
+def _name(place: Place) -> str:
+    return ".".join(part for part in place if isinstance(part, str))
+
+
+def _tables(source: Source, place: Place, value: Any) -> List[Tuple[Place, Table]]:
+    """The tables of a [[list]], each with its place."""
+    if not isinstance(value, list):
+        raise source.error(place, f"'{_name(place)}' must be written [[{_name(place)}]]")
+    return [(place + (index,), table) for index, table in enumerate(value)]
+
+
+def _check_values(source: Source, data: Table) -> None:
+    """[values.NAME]: tables of numbers."""
+    tables = data.get("values", {})
+    _check_keys(source, ("values",), tables, {name: lambda v: None for name in tables})
+    number = _integer(-(1 << 63), (1 << 64) - 1)
+    for name, table in tables.items():
+        place = ("values", name)
+        _check_keys(source, place, table, {key: number for key in table})
+        if not table:
+            raise source.error(place, f"[values.{name}] is empty")
+        for key in table:
+            if _text(key) or not key or "|" in key:
+                raise source.error(place + (key,), f"'{key}' cannot be a name of a value")
+
+
+def _check_option(source: Source, place: Place, table: Table, checks: Dict[str, Check],
+                  values: Table) -> Option:
+    """What can be said about one option alone."""
+    _check_keys(source, place, table, checks, ("name", "help"))
+    option = Option(table, source, place)
+    kind = table.get("type", "flag")
+    role = table.get("role")
+    if role and ROLES[role] != kind:
+        raise option.error(f"role '{role}' wants an option of type '{ROLES[role]}'", "role")
+    for key, kinds in (("min", ("int",)), ("max", ("int",)), ("value", ("flag",)),
+                       ("repeat", ("flags", "choice")), ("map", ("path",))):
+        if key in table and kind not in kinds:
+            raise option.error(f"'{key}' is for options of type {' and '.join(kinds)}", key)
+    if table.get("min", _I64[0]) > table.get("max", _I64[1]):
+        raise option.error("'min' is greater than 'max'", "min")
+    if kind == "flag" and ("default" in table or "metavar" in table):
+        key = "default" if "default" in table else "metavar"
+        raise option.error(f"an option of type flag takes no argument, so no '{key}'", key)
+    if kind == "path" and "config" in table:
+        raise option.error("an option of type path sets no CONFIG", "config")
+    _check_option_values(option, kind, role, values)
+    if "match" in table:
+        _check_keys(source, place + ("match",), table["match"], _MATCH, ("field", "how"))
+        if kind != "string":
+            raise option.error("'match' is for options of type string", "match")
+    return option
+
+
+def _check_option_values(option: Option, kind: str, role: Optional[str], values: Table) -> None:
+    name = option.data.get("values")
+    if role == "list":
+        if name not in (None, "@syscall"):
+            raise option.error("role 'list' can list \"@syscall\" only", "values")
+    elif kind in ("flags", "choice"):
+        if name is None:
+            raise option.error(f"'values' is missing: type '{kind}' wants a table of names")
+        if name not in values:
+            raise option.error(f"there is no [values.{name}]" + did_you_mean(name, values),
+                               "values")
+        option.choices = values[name]
+    elif name is not None:
+        raise option.error("'values' is for options of type flags and choice", "values")
+
+
+def _check_common_file(spec: Spec, source: Source, data: Table) -> None:
+    """common.toml: only options and their values."""
+    anything: Check = lambda v: None
+    _check_keys(source, (), data, {"option": anything, "values": anything}, ("option",))
+    _check_values(source, data)
+    values = data.get("values", {})
+    for place, table in _tables(source, ("option",), data["option"]):
+        option = _check_option(source, place, table, _COMMON_OPTION, values)
+        if table.get("always", False) == ("needs" in table):
+            raise option.error("a common option has either always = true or 'needs'")
+        spec.common.append(option)
+
+
+class _Checker:
+    """The checks of TOOL.toml that need the whole of it."""
+
+    def __init__(self, spec: Spec):
+        self._spec = spec
+        self._source = spec.source
+        self._data = spec.data
+        self._options: Dict[str, Option] = {}
+
+    def check(self) -> None:
+        """Raise SpecError at the first thing that is wrong."""
+        _check_keys(self._source, (), self._data, _TOP, ("summary",))
+        if not any(key in self._data for key in ("events", "report", "trace_pipe")):
+            raise self._source.error((), "a tool has [events], [[report]] or [trace_pipe]")
+        _check_values(self._source, self._data)
+        self._check_options()
+        self._check_letters()
+        for index, line in enumerate(self._data.get("banner", [])):
+            self._check_banner(("banner", index), line)
+        for place, program in _tables(self._source, ("program",), self._data.get("program", [])):
+            _check_keys(self._source, place, program, _PROGRAM, ("name", "when"))
+            self._check_when(place, program)
+        if "events" in self._data:
+            self._check_events()
+        reports = _tables(self._source, ("report",), self._data.get("report", []))
+        names = set()
+        for place, report in reports:
+            self._check_report(place, report)
+            name = report.get("name", report["map"])
+            if name in names:
+                raise self._source.error(place + ("name",), f"there are two reports named '{name}'")
+            names.add(name)
+        if "trace_pipe" in self._data:
+            _check_keys(self._source, ("trace_pipe",), self._data["trace_pipe"], _TRACE_PIPE)
+
+    def _check_options(self) -> None:
+        values = self._data.get("values", {})
+        for place, table in _tables(self._source, ("option",), self._data.get("option", [])):
+            option = _check_option(self._source, place, table, _OPTION, values)
+            if option.name in self._options:
+                raise option.error(f"there are two options named '{option.name}'")
+            self._options[option.name] = option
+            self._spec.own.append(option)
+        self._spec.common = [option for option in self._spec.common
+                             if option.name not in self._options]
+        for option in self._spec.common:
+            self._options[option.name] = option
+        self._check_common_table()
+
+    def _check_common_table(self) -> None:
+        common = self._data.get("common", {})
+        names = [option.name for option in self._spec.common]
+        _check_keys(self._source, ("common",), common, {name: lambda v: None for name in names})
+        for name, value in common.items():
+            place = ("common", name)
+            entry = value if isinstance(value, dict) else {"short": value}
+            _check_keys(self._source, place, entry, _COMMON)
+            self._spec.letters[name] = entry
+
+    def _check_letters(self) -> None:
+        """A letter given twice. Those that only common.toml gives yield, so are not counted."""
+        letters: Dict[str, str] = {}
+        given = [(option.name, option.data.get("short"), option.place + ("short",))
+                 for option in self._spec.own]
+        given += [(name, entry.get("short"), ("common", name))
+                  for name, entry in self._spec.letters.items()]
+        for name, letter, place in given:
+            if not letter:
+                continue
+            if letter in letters:
+                raise self._source.error(
+                    place, f"'-{letter}' is taken by '--{letters[letter]}' already")
+            letters[letter] = name
+
+    def _check_when(self, place: Place, table: Table, key: str = "when") -> None:
+        for condition in table.get(key, []):
+            self._check_option_name(place + (key,), condition[condition.startswith("!"):])
+
+    def _check_option_name(self, place: Place, name: str) -> None:
+        if name not in self._options:
+            raise self._source.error(
+                place, f"there is no option '{name}'" + did_you_mean(name, self._options))
+
+    def _check_banner(self, place: Place, line: Any) -> None:
+        _check_keys(self._source, place, line, _BANNER, ("text",))
+        self._check_when(place, line)
+        for name in re.findall(r"\{([^{}]*)\}", line["text"]):
+            self._check_option_name(place + ("text",), name)
+
+    def _check_columns(self, place: Place, value: Any, checks: Dict[str, Check]) -> None:
+        for column_place, column in _tables(self._source, place, value):
+            _check_keys(self._source, column_place, column, checks, ("heading", "field"))
+            self._check_when(column_place, column)
+            self._check_format(column_place, column)
+
+    def _check_format(self, place: Place, column: Table) -> None:
+        kind = column.get("format")
+        for key, formats in _FORMAT_KEYS.items():
+            if key in column and kind not in formats:
+                raise self._source.error(
+                    place + (key,), f"'{key}' is for format {' and '.join(formats)}")
+        if kind == "duration" and "unit" not in column:
+            raise self._source.error(place, "'unit' is missing: format 'duration' wants one")
+        if kind in ("enum", "flags"):
+            self._check_column_values(place, column, kind)
+        if column.get("since") == "first" and place[0] != "events":
+            raise self._source.error(place + ("since",), "'since' can be 'first' in events only")
+        if "quote" in column:
+            self._check_option_name(place + ("quote",), column["quote"])
+
+    def _check_column_values(self, place: Place, column: Table, kind: str) -> None:
+        tables = self._data.get("values", {})
+        name = column.get("values")
+        if name is None:
+            raise self._source.error(place, f"'values' is missing: format '{kind}' wants a table")
+        if name not in tables:
+            raise self._source.error(place + ("values",), f"there is no [values.{name}]"
+                                     + did_you_mean(name, tables))
+        if kind == "flags" and min(tables[name].values()) < 0:
+            raise self._source.error(("values", name), "flags cannot be negative")
+
+    def _check_events(self) -> None:
+        events = self._data["events"]
+        _check_keys(self._source, ("events",), events, _EVENTS, ("map", "column"))
+        self._check_columns(("events", "column"), events["column"], _COLUMN)
+
+    def _check_report(self, place: Place, report: Table) -> None:
+        _check_keys(self._source, place, report, _REPORT, ("map", "kind"))
+        kind = report["kind"]
+        for key, kinds in _KIND_KEYS.items():
+            if key in report and kind not in kinds:
+                raise self._source.error(
+                    place + (key,), f"'{key}' is for reports of kind {' and '.join(kinds)}")
+        needed = {"log2": "value", "linear": "value", "table": "column", "counters": "labels"}
+        if needed[kind] not in report:
+            raise self._source.error(
+                place, f"'{needed[kind]}' is missing: a report of kind '{kind}' wants it")
+        if "time_when" in report and "time" not in report:
+            raise self._source.error(place + ("time_when",), "'time_when' without 'time'")
+        self._check_when(place, report)
+        self._check_when(place, report, "time_when")
+        self._check_columns(place + ("column",), report.get("column", []), _COLUMN)
+        self._check_columns(place + ("section",), report.get("section", []), _SECTION)
+        fields = [section["field"] for section in report.get("section", [])]
+        for index, field_name in enumerate(fields):
+            if field_name in fields[:index]:
+                raise self._source.error(place + ("section", index, "field"),
+                                         f"there are two sections of '{field_name}'")
+        for index, sort in enumerate(report.get("sort", [])):
+            sort_place = place + ("sort", index)
+            _check_keys(self._source, sort_place, sort, _SORT, ("field",))
+            self._check_when(sort_place, sort)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""A tool through BCC: found by name, started, read, ended.
+
+``Session`` is one run of a tool and knows nothing of terminals; ``runner`` is the command line
+on top of it and ``Tool`` the interface for Python programs.
+"""
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import select
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import (Any, Callable, Dict, Generator, Iterator, List, Optional, Sequence, Tuple,
+                    Union)
+
+from . import bind, decode, features, options, spec
+from .bcc_frontend import Program, configs_of
+from .cgroup import Command, identify
+from .errors import Error
+from .options import Options
+from .paths import COMMON, TOOLS, VERSION
+
+# The reader looks often while records come, rarely when none do.
+SHORT_WAIT_S, LONG_WAIT_S = 0.002, 0.05
+PERF_PAGES = 64
+
+
+def names() -> List[str]:
+    """The tools of the tree, sorted."""
+    return sorted(path.name[:-len(".bpf.c")] for path in TOOLS.glob("*.bpf.c"))
+
+
+def find(name: Union[str, Path]) -> Path:
+    """The .bpf.c file of a tool's name or of a path. Raises Error."""
+    path = Path(name)
+    if path.name.endswith(".bpf.c"):
+        if not path.is_file():
+            raise Error(f"there is no file {path}")
+        return path
+    path = TOOLS / f"{name}.bpf.c"
+    if "/" in str(name) or not path.is_file():
+        raise Error(f"there is no tool '{name}'{spec.did_you_mean(str(name), names())}; "
+                    "'bpfduet list' shows all")
+    return path
+
+
+class Session:
+    """One run of a tool: ``Session(source).parse(argv)``, then ``start()``, ``poll()``, ``close()``.
+
+    ``bound`` is the bound spec; before ``start()`` without what needs the compiler's types.
+    """
+
+    def __init__(self, source: Path):
+        self.source = source
+        self._spec = spec.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+        self._configs = configs_of(source.read_text())
+        self.bound: Dict[str, Any] = bind.command_line(self._spec, self._configs, VERSION)
+        self.options = Options()
+        self.command: Optional[Command] = None
+        self._program: Optional[Program] = None
+        self._pump: Optional[Callable[[int], bool]] = None
+        self._trace: Optional[TracePipe] = None
+        self._lost_in_perf = 0
+
+    def parse(self, argv: Sequence[Union[str, bytes]]) -> Options:
+        """Read the command line. Raises UsageError."""
+        self.options = options.parse(self.bound, argv)
+        return self.options
+
+    @property
+    def program(self) -> Program:
+        """The running program; only after ``start()``."""
+        assert self._program
+        return self._program
+
+    def start(self) -> None:
+        """Compile, load and attach; COMMAND is ready and waits for ``go()``. Raises Error."""
+        chosen = self.options
+        verbose = bool(chosen.roles.get("verbose"))
+        off = features.missing_programs(self.bound["requires"])
+        off += [entry["name"] for entry in self.bound["programs"]
+                if not chosen.holds(entry["when"])]
+        configs = dict(chosen.configs)
+        group = chosen.roles.get("cgroup")
+        path = os.fsdecode(group) if isinstance(group, bytes) else None
+        if chosen.command or path is not None:
+            if "filter_cgroup" not in self._configs:
+                raise Error("this tool cannot be limited to a cgroup")
+            if path is not None:
+                place = identify(path)
+            if chosen.command:
+                self.command = Command(chosen.command, path)
+                place = identify(str(self.command.path))
+            configs["filter_cgroup"], configs["filter_cgroup_level"] = place
+        buffer = chosen.roles.get("buffer")
+        events = self._spec.data.get("events")
+        pages = {events["map"]: int(buffer)} if events and buffer is not None else {}
+        if "trace_pipe" in self._spec.data:
+            self._trace = TracePipe()       # before the first line of our own
+        self._program = Program(self.source, configs, pages, off, chosen.maps, verbose)
+        self.bound = bind.bind(self._spec, self._program.types(self._configs), VERSION)
+
+    def open_events(self, callback: Callable[[bytes], None]) -> None:
+        """Hand every record to ``callback`` from ``ticks()``."""
+        def lost(count: int) -> None:
+            self._lost_in_perf += count
+
+        pages = int(self.options.roles.get("buffer") or PERF_PAGES)
+        self._pump = self.program.open_events(self.bound["events"]["map"], callback, lost, pages)
+
+    def open_trace(self, callback: Callable[[bytes], None]) -> None:
+        """Hand every line of the trace pipe to ``callback`` from ``ticks()``."""
+        assert self._trace
+        self._trace.callback = callback
+        self._pump = self._trace.poll
+
+    def ticks(self, ended: Callable[[], bool] = lambda: False) -> Iterator[str]:
+        """Run: COMMAND goes, records are handed on, and after each look "poll" comes out,
+        "interval" when one is over and at last, with the programs detached and the buffer
+        drained, "end". The run ends with COMMAND, ``--duration``, ``--count`` or ``ended()``."""
+        roles = self.options.roles
+        if self.command:
+            self.command.go()
+        start = time.monotonic()
+        duration = int(roles.get("duration") or 0)
+        interval = int(roles.get("interval") or 0)
+        deadline = start + duration if duration else math.inf
+        due = start + interval if interval else math.inf
+        left = int(roles.get("count") or 0)
+        wait = SHORT_WAIT_S
+        while not ended() and not (self.command and self.command.ended()):
+            now = time.monotonic()
+            if now >= deadline:
+                break
+            if now >= due:
+                left -= 1
+                if left == 0:
+                    break
+                due += interval
+                yield "interval"
+            came = self._wait(min(wait, max(min(deadline, due) - now, 0.001)))
+            wait = SHORT_WAIT_S if came else min(2 * wait, LONG_WAIT_S)
+            yield "poll"
+        self.program.detach()
+        self._wait(0)
+        yield "end"
+
+    def _wait(self, seconds: float) -> bool:
+        if self._pump:
+            return self._pump(int(seconds * 1000))
+        time.sleep(seconds)
+        return False
+
+    def lost(self) -> int:
+        """Records lost since the start."""
+        return self.program.lost() + self._lost_in_perf
+
+    def entries(self, report: Dict[str, Any]) -> List[Tuple[bytes, List[bytes]]]:
+        """What the map of a report holds; emptied if the report says so."""
+        return self.program.entries(report["map"], report["clear"])
+
+    def close(self) -> None:
+        """Free everything: programs, maps, COMMAND and its cgroup."""
+        if self._program:
+            self._program.close()
+            self._program = None
+        if self.command:
+            self.command.close()    # a signal handler may want it meanwhile
+            self.command = None
+
+
+class TracePipe:
+    """The kernel's trace pipe, line by line. What was in it before is thrown away."""
+
+    def __init__(self) -> None:
+        self.callback: Callable[[bytes], None] = lambda line: None
+        self._rest = b""
+        path = features.tracefs() / "trace_pipe"
+        try:
+            self._file = open(path, "rb", buffering=0)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise Error(f"another program reads {path}: end it first") from error
+            raise Error(f"cannot read {path}: {error.strerror}") from error
+        os.set_blocking(self._file.fileno(), False)
+        while self._file.read(65536):
+            pass
+
+    def poll(self, timeout_ms: int) -> bool:
+        """Wait for lines at most so long and hand on those that are complete; False if there
+        were none."""
+        came = False
+        select.select([self._file], [], [], timeout_ms / 1000)
+        while True:
+            chunk = self._file.read(65536)
+            if not chunk:
+                return came
+            came = True
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                self.callback(line)
+
+
+class Tool:
+    """A tool as a source of Python objects.
+
+    >>> for event in Tool("opensnoop").events(pid=1234, duration=10):
+    ...     print(event.comm, event.path)
+
+    Options are those of the command line with ``_`` for ``-``; ``command=["ls"]`` runs a command
+    and traces it alone. An event has the fields of the tool's struct: numbers, bool, bytes for
+    strings (what the process gave, not made safe to print), lists, nested objects.
+    """
+
+    def __init__(self, name: Union[str, Path]):
+        self._source = find(name)
+
+    def events(self, command: Optional[Sequence[str]] = None,
+               **chosen: Any) -> Generator[SimpleNamespace, None, None]:
+        """Run the tool and yield its events, until ``duration`` or COMMAND ends or the
+        generator is closed. Raises Error and UsageError."""
+        with self._running(command, chosen) as session:
+            if not session.bound["events"]:
+                raise Error(f"{session.bound['tool']} has no events: see reports()")
+            fields = session.bound["events"]["fields"]
+            waiting: List[bytes] = []
+            session.open_events(waiting.append)
+            for _ in session.ticks():
+                for record in waiting:
+                    yield decode.event(fields, record)
+                waiting.clear()
+
+    def reports(self, command: Optional[Sequence[str]] = None,
+                **chosen: Any) -> Dict[str, List[Tuple[Any, Any]]]:
+        """Run the tool to its end and return the entries of each report's map by the report's
+        name: (key, value), a list of values where the map is per CPU."""
+        with self._running(command, chosen) as session:
+            for _ in session.ticks():
+                pass
+            return {report["name"]: [
+                (decode.part(report["key"], key), [decode.part(report["value"], value)
+                                                   for value in values]
+                 if report["percpu"] else decode.part(report["value"], values[0]))
+                for key, values in session.entries(report)]
+                for report in session.bound["reports"] if session.options.holds(report["when"])}
+
+    @contextlib.contextmanager
+    def _running(self, command: Optional[Sequence[str]],
+                 chosen: Dict[str, Any]) -> Iterator[Session]:
+        argv: List[str] = []
+        for name, value in chosen.items():
+            flag = f"--{name.replace('_', '-')}"
+            if value is True:
+                argv.append(flag)
+            elif value is not False and value is not None:
+                argv.append(f"{flag}={value}")
+        session = Session(self._source)
+        session.parse(argv + (["--", *command] if command else []))
+        try:
+            session.start()
+            yield session
+        finally:
+            session.close()

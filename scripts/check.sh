@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# All tests: what `make check` runs once everything is installed. Arguments go to pytest.
+set -eu
+cd "$(dirname "$0")/.."
+python=${PYTHON:-/usr/bin/python3}
+
+say() {
+	printf '== %s\n' "$*"
+}
+
+[ "$(id -u)" = 0 ] || {
+	echo "check: loading BPF programs needs root: sudo make check" >&2
+	exit 1
+}
+[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
+
+say "build"
+make --no-print-directory all static tests
+for tool in build/static/*; do
+	if ldd "$tool" >/dev/null 2>&1; then
+		echo "check: $tool is not static" >&2
+		exit 1
+	fi
+done
+
+say "style"
+clang-format --dry-run --Werror c_loader/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/bench/*.c shared_bpf/*.c
+shellcheck scripts/*.sh .ci/run
+mypy --config-file setup.cfg python/bpfduet
+git ls-files 2>/dev/null | while read -r file; do
+	case $file in
+	*.c | *.h | *.py | *.sh | *.toml | Makefile)
+		head -n 3 "$file" | grep -q SPDX || {
+			echo "check: $file has no SPDX line" >&2
+			exit 1
+		}
+		;;
+	esac
+done
+
+say "C unit tests, under ASan and UBSan and under valgrind"
+make --no-print-directory BUILD=build/asan SANITIZE=1 tests
+for test in build/asan/tests/test_*; do
+	"$test"
+done
+for test in build/tests/test_*; do
+	valgrind -q --error-exitcode=1 --leak-check=full "$test"
+done
+
+say "tests"
+# a skip that tests/expected_skips.txt does not name is a failure here
+BPFDUET_CHECK=1 RENDER_DRIVER=$PWD/build/asan/tests/render_driver "$python" -m pytest -q -p no:cacheprovider \
+	--durations=5 -rs tests "$@"

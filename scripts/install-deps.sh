@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# Install what the named parts need: install-deps.sh build|run|test|bench ...
+# Only what is missing is installed; with everything there, no network is needed.
+set -eu
+
+apt_build="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev python3 python3-tomli"
+apt_run="bpftool python3 python3-bpfcc python3-tomli"
+apt_test="python3-pytest python3-hypothesis mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace clang-19 llvm-19"
+apt_bench="libbpf-tools bpfcc-tools bpftrace"
+
+dnf_build="gcc make pkgconf clang llvm bpftool libbpf-devel libbpf-static elfutils-libelf-devel elfutils-libelf-devel-static zlib-devel zlib-static jansson-devel glibc-static python3 python3-tomli"
+dnf_run="bpftool python3 python3-bcc python3-tomli"
+dnf_test="python3-pytest python3-hypothesis python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace"
+dnf_bench="bcc-tools bpftrace"
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+if command -v apt-get >/dev/null; then
+	family=apt
+	have() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+elif command -v dnf >/dev/null; then
+	family=dnf
+	have() { rpm -q "$1" >/dev/null 2>&1; }
+else
+	echo "install-deps: neither apt-get nor dnf here: see the package lists in $0" >&2
+	exit 1
+fi
+
+missing=
+for part in "$@"; do
+	case $family-$part in
+	apt-build) list=$apt_build ;;
+	apt-run) list=$apt_run ;;
+	apt-test) list=$apt_test ;;
+	apt-bench) list=$apt_bench ;;
+	dnf-build) list=$dnf_build ;;
+	dnf-run) list=$dnf_run ;;
+	dnf-test) list=$dnf_test ;;
+	dnf-bench) list=$dnf_bench ;;
+	*)
+		echo "usage: install-deps.sh build|run|test|bench ..." >&2
+		exit 2
+		;;
+	esac
+	for package in $list; do
+		have "$package" || missing="$missing $package"
+	done
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+if [ $family = apt ]; then
+	as_root apt-get update -qq
+	# shellcheck disable=SC2086  # a list of words
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+	# shellcheck disable=SC2086
+	as_root dnf install -y -q $missing
+fi

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * opensnoop: open(), openat() and openat2() of every process, with their results.
+ *
+ * One program at the exit of each call suffices: the arguments still are in the
+ * task's saved registers, and by then the file name has been paged in. So there is
+ * no map between entry and exit, and a failed read of the name is rare.
+ */
+#define BPFDUET_CONTAINERS
+#include "bpfduet.h"
+
+#define NAME_BYTES 256
+#define PATH_BYTES 4096 /* a power of two */
+#define MAX_COMPONENTS 48
+
+struct open_event {
+	u64 ts; /* ns, monotonic */
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	int fd; /* -1 if the call failed */
+	int err; /* errno, 0 if it did not */
+	u32 flags;
+	char comm[TASK_COMM_LEN];
+};
+
+/* What is sent: the path is cut to its length. */
+struct named_event {
+	struct open_event e;
+	char path[NAME_BYTES];
+};
+
+/* With --full-path: the name and then the folders above it, innermost first. */
+struct path_event {
+	u64 ts;
+	u32 pid;
+	u32 tid;
+	u32 uid;
+	int fd;
+	int err;
+	u32 flags;
+	char comm[TASK_COMM_LEN];
+	char path[PATH_BYTES + NAME_BYTES];
+};
+
+/*
+ * Where such a record is put together. The length lies in the map, not in a register: of
+ * what comes from a map the verifier knows nothing, so that it takes every round of the
+ * walk for the same and looks at it once.
+ */
+struct path_walk {
+	u64 len;
+	struct path_event event;
+};
+
+BPF_EVENTS(events, struct path_event, 256);
+BPF_PERCPU_ARRAY(scratch, struct path_walk, 1);
+
+CONFIG(bool, failed_only, false);
+CONFIG(bool, full_path, false);
+CONFIG(u32, flag_mask, 0);
+
+/*
+ * The path that a relative name starts from: the current directory, or that of `dfd`;
+ * NULL if `dfd` is no open descriptor.
+ */
+static __always_inline const struct path *start_of(int dfd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct file **fds, *file;
+
+	if (dfd == AT_FDCWD)
+		return &BPF_CORE_READ(task, fs)->pwd;
+	if ((u32)dfd >= BPF_CORE_READ(task, files, fdt, max_fds))
+		return NULL;
+	fds = BPF_CORE_READ(task, files, fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), &fds[dfd]);
+	return file ? &file->f_path : NULL;
+}
+
+/*
+ * Appends the names of the folders above a relative name. A walk that does not get to the
+ * root leaves the name relative.
+ */
+static __always_inline void append_folders(struct path_walk *walk, int dfd)
+{
+	const struct path *start = start_of(dfd);
+	struct dentry *dentry = BPF_CORE_READ(start, dentry), *parent;
+	struct vfsmount *mnt = BPF_CORE_READ(start, mnt);
+	struct mount *mount = container_of(mnt, struct mount, mnt), *above;
+	char *path = walk->event.path;
+	const unsigned char *name;
+	u64 len;
+	long n;
+
+	for (int i = 0; i < MAX_COMPONENTS && dentry; i++) {
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			above = BPF_CORE_READ(mount, mnt_parent);
+			if (above == mount) {
+				len = masked(walk->len, PATH_BYTES - 1);
+				path[len] = '/';
+				path[len + 1] = 0;
+				walk->len = len + 2;
+				return;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			continue;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry)
+			return;
+		name = BPF_CORE_READ(dentry, d_name.name);
+		len = masked(walk->len, PATH_BYTES - 1);
+		n = bpf_probe_read_kernel_str(&path[len], NAME_BYTES, name);
+		if (n <= 0 || len + n >= PATH_BYTES)
+			return;
+		walk->len = len + n;
+		dentry = parent;
+	}
+}
+
+static __always_inline void send_full(struct open_event *e, const char *filename, int dfd)
+{
+	struct path_walk *walk;
+	int zero = 0;
+	u64 len;
+	long n;
+
+	walk = scratch.lookup(&zero);
+	if (!walk)
+		return;
+	__builtin_memcpy(&walk->event, e, sizeof(*e));
+	n = bpf_probe_read_user_str(walk->event.path, NAME_BYTES, filename);
+	walk->len = string_bytes(n, NAME_BYTES);
+	if (walk->event.path[0] != '/')
+		append_folders(walk, dfd);
+	len = string_bytes(walk->len, sizeof(walk->event.path));
+	events.ringbuf_output(&walk->event, offsetof(struct path_event, path) + len, 0);
+}
+
+static __always_inline int opened(long ret, const char *filename, u32 flags, int dfd)
+{
+	struct named_event event;
+	u64 id = bpf_get_current_pid_tgid();
+	u64 len;
+	long n;
+
+	event.e.ts = bpf_ktime_get_ns();
+	event.e.pid = id >> 32;
+	event.e.tid = id;
+	event.e.uid = bpf_get_current_uid_gid();
+	event.e.fd = ret < 0 ? -1 : ret;
+	event.e.err = ret < 0 ? -ret : 0;
+	event.e.flags = flags;
+	bpf_get_current_comm(&event.e.comm, sizeof(event.e.comm));
+	if (full_path) {
+		send_full(&event.e, filename, dfd);
+		return 0;
+	}
+	n = bpf_probe_read_user_str(event.path, sizeof(event.path), filename);
+	len = string_bytes(n, sizeof(event.path));
+	events.ringbuf_output(&event, offsetof(struct named_event, path) + len, 0);
+	return 0;
+}
+
+static __always_inline bool wanted(long ret)
+{
+	return !(failed_only && ret >= 0) && task_matches() && container_matches();
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_open)
+{
+	struct syscall_args3 arg;
+
+	if (!wanted(args->ret))
+		return 0;
+	arg = syscall_args3();
+	if (flag_mask && !(arg.second & flag_mask))
+		return 0;
+	return opened(args->ret, (const char *)arg.first, arg.second, AT_FDCWD);
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_openat)
+{
+	struct syscall_args3 arg;
+
+	if (!wanted(args->ret))
+		return 0;
+	arg = syscall_args3();
+	if (flag_mask && !(arg.third & flag_mask))
+		return 0;
+	return opened(args->ret, (const char *)arg.second, arg.third, arg.first);
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_openat2)
+{
+	struct syscall_args3 arg;
+	u64 flags = 0;
+
+	if (!wanted(args->ret))
+		return 0;
+	arg = syscall_args3();
+	bpf_probe_read_user(&flags, sizeof(flags), (void *)arg.third); /* struct open_how */
+	if (flag_mask && !(flags & flag_mask))
+		return 0;
+	return opened(args->ret, (const char *)arg.second, flags, arg.first);
+}
+
+LICENSE("Dual BSD/GPL");

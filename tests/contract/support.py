@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Small tools that a test writes for itself, and what the kernel holds for a process."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+import frontends
+from bpfduet.cgroup import own_cgroup
+from frontends import BIN, BUILD, PATIENCE_S, ROOT, Argument, Result
+
+MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens
+SPDX = "SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)"
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+
+# Counts execs in a map of its own name.
+COUNTING = """#include "bpfduet.h"
+
+BPF_HASH(%s, u32, u64);
+
+TRACEPOINT_PROBE(sched, sched_process_exec)
+{
+	u32 key = 1;
+
+	if (task_matches())
+		%s.increment(key);
+	return 0;
+}
+
+LICENSE("Dual BSD/GPL");
+"""
+COUNTING_SPEC = """summary = "count execs"
+
+[[report]]
+map = "%s"
+kind = "table"
+
+[[report.column]]
+heading = "COUNT"
+field = "value"
+"""
+
+
+def write_tool(folder: Path, name: str, source: str, spec: str) -> Path:
+    """A tool's two files; returns the path of its .bpf.c."""
+    path = folder / f"{name}.bpf.c"
+    path.write_text(source)
+    (folder / f"{name}.toml").write_text(spec)
+    return path
+
+
+def counting_tool(folder: Path, name: str, requires: Sequence[str] = (),
+                  map_name: str = "execs") -> Path:
+    """A tool that counts execs; ``requires`` as in a spec."""
+    needs = ", ".join(f'"{one}"' for one in requires)
+    return write_tool(folder, name, COUNTING % (map_name, map_name),
+                      f"requires = [{needs}]\n" + COUNTING_SPEC % map_name)
+
+
+def compile_bpf(source: Path, out: Path) -> Path:
+    """The Makefile's first steps: a linked BPF object without a spec."""
+    machine = {"x86_64": "x86", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    bare = out.with_suffix(".tmp.o")
+    subprocess.run(["clang", "-g", "-O2", "-mcpu=v3", "-target", "bpf",
+                    f"-D__TARGET_ARCH_{machine}", f"-I{BUILD}", f"-I{ROOT}/headers",
+                    "-c", str(source), "-o", str(bare)], check=True)
+    subprocess.run(["bpftool", "gen", "object", str(out), str(bare)], check=True,
+                   env={**os.environ, "PATH": PATH})
+    return out
+
+
+def describe(source: Path, linked: Path) -> subprocess.CompletedProcess[bytes]:
+    """The Makefile's step that makes the bound spec, not checked."""
+    spec = source.with_name(source.name.replace(".bpf.c", ".toml"))
+    return subprocess.run([sys.executable, "-m", "bpfduet.describe", str(spec), str(linked)],
+                          env={**os.environ, "PATH": PATH, "PYTHONPATH": str(ROOT / "python")},
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+
+
+def add_section(linked: Path, content: bytes, out: Path) -> Path:
+    """An object with a .bpfduet section of this content."""
+    spec = out.with_suffix(".json")
+    spec.write_bytes(content)
+    tools = sorted(Path("/usr/bin").glob("llvm-objcopy*"))
+    subprocess.run([str(tools[-1]), f"--add-section=.bpfduet={spec}", str(linked), str(out)],
+                   check=True)
+    return out
+
+
+def build_object(source: Path) -> Path:
+    """A tool's self-describing object, by the Makefile's steps."""
+    linked = compile_bpf(source, source.with_suffix(".linked.o"))
+    described = describe(source, linked)
+    assert described.returncode == 0, described.stderr
+    return add_section(linked, described.stdout, source.with_suffix(".o"))
+
+
+def own_command(frontend: str, source: Path, args: Sequence[Argument] = ()) -> List[Argument]:
+    """The command line of a tool that is no part of the tree."""
+    if frontend == "c":
+        return [str(BIN / "bpfduet-loader"), str(build_object(source)), *args]
+    return frontends.command("bcc", str(source), args)
+
+
+def run(argv: Sequence[Argument], **kwargs) -> Result:  # type: ignore[no-untyped-def]
+    """Run a command line to its end."""
+    done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False, **kwargs)
+    return Result(done.stdout, done.stderr, done.returncode)
+
+
+def own_run(frontend: str, source: Path, args: Sequence[Argument] = ()) -> Result:
+    """Run a tool that is no part of the tree to its end."""
+    return run(own_command(frontend, source, args))
+
+
+def opens(workloads: Path, count: int, path: Argument = MISSING) -> List[Argument]:
+    """The command line of the workload that opens a path so many times."""
+    return [str(workloads / "opens"), str(count), path]
+
+
+def seen(result: Result, path: str = MISSING) -> int:
+    """How many lines of the output are about a path."""
+    return sum(path.encode() in line for line in result.lines())
+
+
+def one_sentence(result: Result, tool: str) -> str:
+    """What a failed run said: exactly one line, beginning with the tool's name; its sentence."""
+    text = result.stderr.decode()
+    assert text.startswith(f"{tool}: ") and text.count("\n") == 1 and text.endswith("\n"), text
+    assert result.stdout == b""
+    return text[len(tool) + 2:-1]
+
+
+# -- what the kernel holds ------------------------------------------------------------------
+
+Held = Set[Tuple[str, int]]
+
+
+def held(pid: int) -> Held:
+    """(kind, id) of the programs, maps and links that a process has open."""
+    found: Held = set()
+    with contextlib.suppress(OSError):
+        for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+            with contextlib.suppress(OSError):
+                found.update((kind, int(number)) for kind, number in
+                             re.findall(r"^(prog|map|link)_id:\s*(\d+)", info.read_text(), re.M))
+    return found
+
+
+def bpftool(*args: str) -> subprocess.CompletedProcess[bytes]:
+    """Run bpftool, not checked."""
+    return subprocess.run(["bpftool", "-j", *args], env={**os.environ, "PATH": PATH}, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def still_there(objects: Iterable[Tuple[str, int]], patience_s: float = 3) -> Held:
+    """Those of some BPF objects that the kernel still has; it frees them a little later."""
+    left = set(objects)
+    deadline = time.monotonic() + patience_s
+    while left:
+        left = {(kind, number) for kind, number in left
+                if bpftool(kind, "show", "id", str(number)).returncode == 0}
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+def map_remains(name: str, patience_s: float = 3) -> bool:
+    """Whether the kernel still has a map of this name (at most 15 characters)."""
+    deadline = time.monotonic() + patience_s
+    while f'"name":"{name}"'.encode() in bpftool("map", "show").stdout:
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def cgroup_of(pid: int) -> Path:
+    """Where a run with COMMAND makes its cgroup."""
+    return own_cgroup() / f"bpfduet-{pid}"
+
+
+def wait_for(path: Path, patience_s: float = 10) -> None:
+    """Wait until a file exists."""
+    deadline = time.monotonic() + patience_s
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        state: Optional[str] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        state = None
+    return state not in (None, "Z", "X")
+
+
+def wait_for_library(pid: int, name: str, patience_s: float = 10) -> None:
+    """Wait until a process has loaded a library."""
+    deadline = time.monotonic() + patience_s
+    while name not in Path(f"/proc/{pid}/maps").read_text():
+        assert time.monotonic() < deadline, f"{name} was never loaded"
+        time.sleep(0.001)
+
+
+def trace_pipe_is_free(patience_s: float = 20) -> None:
+    """Wait until nobody reads the trace pipe, which new kernels give to one reader at a time."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            os.close(os.open("/sys/kernel/tracing/trace_pipe", os.O_RDONLY | os.O_NONBLOCK))
+            return
+        except OSError as error:
+            assert error.errno == errno.EBUSY and time.monotonic() < deadline, error
+            time.sleep(0.05)
+
+
+def environment(**more: str) -> Dict[str, str]:
+    """This environment, and more."""
+    return {**os.environ, **more}

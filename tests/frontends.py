@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Running tools through both frontends, for the tests that need a kernel.
+
+Everything is scoped: tools trace a cgroup that the test made, or a COMMAND of their own.
+"""
+from __future__ import annotations
+
+import contextlib
+import ctypes as ct
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "python"))
+
+from bpfduet.cgroup import own_cgroup  # noqa: E402
+
+BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
+BIN = Path(os.environ.get("BPFDUET_BIN", BUILD / "bin")).resolve()
+WORKLOADS = BUILD / "tests" / "workload"
+FRONTENDS = ("c", "bcc")
+PATIENCE_S = 60
+SETTLE_S = 0.4
+
+Argument = Union[str, bytes]
+
+
+def command(frontend: str, tool: str, args: Sequence[Argument] = ()) -> List[Argument]:
+    """The command line of a tool (a name, or the path of a .bpf.c file) in one frontend."""
+    name = Path(tool).name.replace(".bpf.c", "")
+    start: List[Argument] = [str(BIN / name)] if frontend == "c" else \
+        [str(ROOT / "bpfduet"), "run", tool]
+    return start + list(args)
+
+
+@dataclass
+class Result:
+    """What a finished tool left."""
+
+    stdout: bytes
+    stderr: bytes
+    status: int
+
+    def lines(self) -> List[bytes]:
+        """Lines of stdout, without their ends."""
+        return self.stdout.splitlines()
+
+    def objects(self) -> List[dict]:
+        """stdout as JSON lines."""
+        return [json.loads(line) for line in self.lines()]
+
+
+def run(frontend: str, tool: str, args: Sequence[Argument] = (),
+        env: Optional[Dict[str, str]] = None, **kwargs) -> Result:
+    """Run a tool to its end."""
+    done = subprocess.run(command(frontend, tool, args), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S,
+                          env={**os.environ, **(env or {})}, check=False, **kwargs)
+    return Result(done.stdout, done.stderr, done.returncode)
+
+
+@contextlib.contextmanager
+def cgroup(name: str = "test") -> Iterator[Path]:
+    """A cgroup for a workload, removed afterwards."""
+    path = own_cgroup() / f"bpfduet-{name}-{os.getpid()}"
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                path.rmdir()
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+
+def _entering(path: Path, uid: Optional[int]) -> Callable[[], None]:
+    def enter() -> None:
+        (path / "cgroup.procs").write_text("0")
+        if uid is not None:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+    return enter
+
+
+def in_cgroup(path: Path, argv: Sequence[Argument], **kwargs) -> subprocess.CompletedProcess:
+    """Run a program inside a cgroup; its exec already happens there."""
+    return subprocess.run(list(argv), preexec_fn=_entering(path, None), timeout=PATIENCE_S,
+                          check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **kwargs)
+
+
+class Held:
+    """A workload that is in its cgroup and has a PID, but does nothing before ``go()``.
+
+    What is to be seen of it then begins with its exec of ``argv``: see workload/hold.c.
+    ``uid`` is the user it runs as.
+    """
+
+    def __init__(self, path: Path, argv: Sequence[Argument], uid: Optional[int] = None):
+        # close_fds=False: Python's way of closing them opens /proc/self/fd, inside the cgroup
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [str(WORKLOADS / "hold"), *argv], preexec_fn=_entering(path, uid), close_fds=False,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.process.pid
+
+    def go(self) -> bytes:
+        """Let it run to its end; returns what it printed. Raises AssertionError if it failed."""
+        out, _ = self.process.communicate(b"x", timeout=PATIENCE_S)
+        assert self.process.returncode == 0, f"the workload ended with {self.process.returncode}"
+        return out
+
+    def end(self) -> None:
+        """End it if it still is there."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+class _QueryAttr(ct.Structure):  # pylint: disable=too-few-public-methods
+    """union bpf_attr of BPF_TASK_FD_QUERY."""
+
+    _fields_ = [("pid", ct.c_uint32), ("fd", ct.c_uint32), ("flags", ct.c_uint32),
+                ("buf_len", ct.c_uint32), ("buf", ct.c_uint64), ("prog_id", ct.c_uint32),
+                ("fd_type", ct.c_uint32), ("probe_offset", ct.c_uint64),
+                ("probe_addr", ct.c_uint64)]
+
+
+BPF_TASK_FD_QUERY = 20
+SYS_BPF = {"x86_64": 321}.get(os.uname().machine, 280)
+_LIBC = ct.CDLL(None, use_errno=True)
+
+
+def _runs_program(pid: int, fd: int) -> bool:
+    """Whether a perf event of a process has a program attached (a perf buffer's has none)."""
+    attr = _QueryAttr(pid=pid, fd=fd)
+    return _LIBC.syscall(SYS_BPF, BPF_TASK_FD_QUERY, ct.byref(attr), ct.sizeof(attr)) == 0
+
+
+def attachments(pid: int) -> int:
+    """How many programs a process holds attached to probes."""
+    count = 0
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if target == "anon_inode:[perf_event]":
+                    count += _runs_program(pid, int(fd))
+                elif target in ("anon_inode:bpf_link", "anon_inode:bpf-link"):
+                    # A link to a perf event is held beside that event: one attachment.
+                    info = Path(f"/proc/{pid}/fdinfo/{fd}").read_text()
+                    count += not re.search(r"^link_type:\s+perf", info, re.MULTILINE)
+                elif target == "anon_inode:bpf-raw-tracepoint":
+                    count += 1
+    return count
+
+
+def perf_buffers(pid: int) -> int:
+    """How many CPUs' perf buffers a process has open."""
+    with contextlib.suppress(OSError):
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        return sum(line.endswith("anon_inode:[perf_event]") for line in maps.splitlines())
+    return 0
+
+
+class Running:
+    """A tool in the background, ready once it holds ``programs`` attachments (and, if it has a
+    perf buffer, that of ``buffers`` CPUs)."""
+
+    def __init__(self, frontend: str, tool: str, args: Sequence[Argument], programs: int,
+                 env: Optional[Dict[str, str]] = None, buffers: int = 0,
+                 argv: Optional[Sequence[Argument]] = None):
+        self.frontend = frontend
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            list(argv) if argv else command(frontend, tool, args), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+        self._programs = programs
+        self._buffers = buffers
+
+    def wait_ready(self) -> None:
+        """Return when it traces; fail if it ends before or never does."""
+        pid = self.process.pid
+        deadline = time.monotonic() + PATIENCE_S
+        while attachments(pid) < self._programs or perf_buffers(pid) < self._buffers:
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self.frontend} ended: {self.process.communicate()}")
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise AssertionError(f"{self.frontend} attached nothing: "
+                                     f"{self.process.communicate()}")
+            time.sleep(0.01)
+
+    def finish(self, number: int = signal.SIGINT) -> Result:
+        """End it with a signal and collect what it printed."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.result()
+
+    def result(self) -> Result:
+        """Wait for its end and collect what it printed."""
+        out, err = self.process.communicate(timeout=PATIENCE_S)
+        return Result(out, err, self.process.returncode)
+
+    def end(self) -> None:
+        """End it if it still is there."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+def both(tool: str, args: Sequence[Argument], workload: Sequence[Argument], programs: int,
+         env: Optional[Dict[str, str]] = None) -> Dict[str, Result]:
+    """One run of ``workload``, watched by both frontends at the same time.
+
+    ``programs`` is how many programs the tool attaches with these options.
+    """
+    with cgroup() as group:
+        running = []
+        try:
+            for frontend in FRONTENDS:
+                running.append(Running(frontend, tool, ["--cgroup", str(group), *args], programs,
+                                       env))
+            for tracer in running:
+                tracer.wait_ready()
+            in_cgroup(group, workload)
+            return {tracer.frontend: tracer.finish() for tracer in running}
+        finally:
+            for tracer in running:
+                tracer.end()
+
+
+FORMATS = ("text", "json", "csv")
+
+
+@dataclass
+class Watched:
+    """One run of a workload: what it printed, and what each frontend did in each format."""
+
+    pid: int
+    said: List[List[int]]       # lines of numbers, by the workload
+    group: Path
+    results: Dict[Tuple[str, str], Result]
+
+    def out(self, frontend: str, form: str = "text") -> bytes:
+        """stdout of one of the runs."""
+        return self.results[frontend, form].stdout
+
+
+def numbers(text: bytes) -> List[List[int]]:
+    """The lines of numbers that a workload printed."""
+    return [[int(word) for word in line.split()] for line in text.splitlines()]
+
+
+def placed(args: Sequence[Argument], pid: int, group: Path) -> List[Argument]:
+    """Arguments with ``{pid}``, ``{cgroup}`` and ``{cgroup_id}`` replaced."""
+    return [arg if isinstance(arg, bytes) else
+            arg.replace("{pid}", str(pid)).replace("{cgroup}", str(group))
+            .replace("{cgroup_id}", str(group.stat().st_ino)) for arg in args]
+
+
+def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], programs: int,
+          formats: Sequence[str] = FORMATS, bystander: Sequence[Argument] = (),
+          uid: Optional[int] = None, buffers: int = 0, end: Optional[int] = signal.SIGINT,
+          others: Optional[Dict[str, Tuple[Sequence[Argument], int]]] = None,
+          prepare: Optional[Callable[[Path], None]] = None) -> Watched:
+    """One run of ``workload``, watched by both frontends in all ``formats`` at the same time.
+
+    Everything is limited to the workload's cgroup. In ``args`` ``{pid}`` stands for its PID and
+    ``{cgroup}`` for its cgroup. ``bystander`` is another program that runs in that cgroup before
+    it, as root; ``uid`` is the workload's user. The tools are ended by the signal ``end``, None for
+    those that end by themselves. ``others`` are tracers to run beside, by name: command line and
+    number of programs; their results are under (name, "text"). ``prepare`` is called with the cgroup before any tracer starts.
+    """
+    with cgroup("watch") as group, contextlib.ExitStack() as ends:
+        held = Held(group, workload, uid)
+        ends.callback(held.end)
+        if prepare:
+            prepare(group)
+        tracers: Dict[Tuple[str, str], Running] = {}
+
+        def begin(name: str, form: str, tracer: Running) -> None:
+            ends.callback(tracer.end)
+            tracers[name, form] = tracer
+
+        for form in formats:
+            for frontend in FRONTENDS:
+                scope = ["--cgroup", str(group), "--format", form]
+                begin(frontend, form, Running(
+                    frontend, tool, scope + placed(args, held.pid, group), programs, None, buffers))
+        for name, (argv, count) in (others or {}).items():
+            begin(name, "text", Running(name, tool, (), count,
+                                        argv=placed(argv, held.pid, group)))
+        for tracer in tracers.values():
+            tracer.wait_ready()
+        if bystander:
+            in_cgroup(group, bystander, close_fds=False)
+        if others:
+            time.sleep(SETTLE_S)    # they may open their buffers after they attach
+        said = held.go()
+        if others:
+            time.sleep(SETTLE_S)    # nor do all of them drain what is left when they end
+        results = {key: tracer.finish(end) if end else tracer.result()
+                   for key, tracer in tracers.items()}
+        for key, result in results.items():
+            assert result.status == 0, f"{key}: {result}"
+        return Watched(held.pid, numbers(said), group, results)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""``stock.py TOOL [OPTIONS]``: the BCC tool of that name, as the system has it, on tracepoints.
+
+Options and printing are the tool's own code. Where it wants kprobes or kfuncs, which not every
+kernel has, the heads of its BPF functions and its attach calls are replaced, and nothing else.
+"""
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
+
+import bcc.containers  # noqa: E402
+from bpfduet import kernel_headers  # noqa: E402
+
+# The arguments are kept from the entry of the call to its exit, where a kfunc would have both.
+OPEN_HEAD = '''
+#ifndef KEPT
+#define KEPT
+struct kept_t {{ const char *filename; int flags; }};
+BPF_HASH(kept, u64, struct kept_t);
+#endif
+TRACEPOINT_PROBE(syscalls, sys_enter_{call})
+{{
+    struct kept_t k = {{}};
+    u64 key = bpf_get_current_pid_tgid();
+    k.filename = args->filename;
+    {flags}
+    kept.update(&key, &k);
+    return 0;
+}}
+TRACEPOINT_PROBE(syscalls, sys_exit_{call})
+{{
+    void *ctx = args;
+    u64 key = bpf_get_current_pid_tgid();
+    struct kept_t *k = kept.lookup(&key);
+    if (!k)
+        return 0;
+    const char *filename = k->filename;
+    int flags = k->flags, ret = args->ret;
+    kept.delete(&key);
+'''
+FLAGS = {"open": "k.flags = args->flags;", "openat": "k.flags = args->flags;",
+         "openat2": "bpf_probe_read_user(&k.flags, 4, args->how);"}
+
+# By tool: patterns in its source, and what stands in their place. Each must be found.
+Change = Tuple[str, str]
+CHANGES: Dict[str, List[Change]] = {
+    "opensnoop": [
+        (r"is_support_kfunc = BPF\.support_kfunc\(\)", "is_support_kfunc = True"),
+        # present by the tracepoint, if not by a symbol that may be hidden
+        (r"if b\.ksymname\(fnname_openat2\) == -1:\n    fnname_openat2 = None\n", ""),
+        *[(rf'bpf_text_kfunc_header_{call} = """.*?"""',
+           f'bpf_text_kfunc_header_{call} = """{OPEN_HEAD.format(call=call, flags=FLAGS[call])}"""')
+          for call in FLAGS],
+    ],
+    "execsnoop": [
+        (r"int syscall__execve\(struct pt_regs \*ctx,.*?\n\{",
+         "TRACEPOINT_PROBE(syscalls, sys_enter_execve)\n{\n"
+         "    struct pt_regs *ctx = (struct pt_regs *)args;\n"
+         "    const char *filename = args->filename;\n"
+         "    const char *const *__argv = args->argv;"),
+        (r"int do_ret_sys_execve\(struct pt_regs \*ctx\)\n\{",
+         "TRACEPOINT_PROBE(syscalls, sys_exit_execve)\n{\n"
+         "    struct pt_regs *ctx = (struct pt_regs *)args;"),
+        (r"PT_REGS_RC\(ctx\)", "args->ret"),
+        # it reads its own stack as user memory, which gives nothing where the two are apart
+        (r"__submit_arg\(ctx, \(void \*\)ellipsis, &data\);",
+         "__builtin_memcpy(&data.argv, ellipsis, sizeof(ellipsis));\n"
+         "    events.perf_submit(ctx, &data, sizeof(data));"),
+        (r"execve_fnname = .*?\n\n", "\n"),
+    ],
+    "syscount": [],
+}
+
+
+def source(tool: str) -> str:
+    """The tool's text with the changes made. Raises LookupError where one does not fit."""
+    text = Path(f"/usr/sbin/{tool}-bpfcc").read_text()
+    for pattern, stand_in in CHANGES[tool]:
+        text, found = re.subn(pattern, lambda _, new=stand_in: new, text, flags=re.DOTALL)
+        if found != 1:
+            raise LookupError(f"{tool}-bpfcc: '{pattern}' was found {found} times")
+    return text
+
+
+def main() -> None:
+    """Run it."""
+    tool = sys.argv[1]
+    text = source(tool)
+    words = text + Path(bcc.containers.__file__).read_text()
+    kernel_headers.folder_for(words, []).apply(os.environ)
+    sys.argv[:2] = [f"{tool}-bpfcc"]
+    exec(compile(text, tool, "exec"), {"__name__": "__main__"})  # pylint: disable=exec-used
+
+
+if __name__ == "__main__":
+    main()

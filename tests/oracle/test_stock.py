@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""The stock BCC tools beside ours, on the same workload at the same time: the same text."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import pytest
+
+from frontends import FRONTENDS, ROOT, WORKLOADS, Watched, watch
+from oracle.stock import CHANGES
+from parity.same import masked
+
+for _tool in CHANGES:
+    if not Path(f"/usr/sbin/{_tool}-bpfcc").exists():
+        pytest.skip(f"{_tool}-bpfcc (package bpfcc-tools) is not installed",
+                    allow_module_level=True)
+
+MISSING = "/bpfduet/missing"
+LEAVE = str(WORKLOADS / "leave")
+CALLS = str(WORKLOADS / "calls")
+
+
+def stock(tool: str, args: str) -> List[str]:
+    """The command line of the stock tool."""
+    return [sys.executable, str(ROOT / "tests" / "oracle" / "stock.py"), tool, *args.split()]
+
+
+def beside(tool: str, args: str, theirs: str, workload: List[str], programs: Tuple[int, int],
+           **kwargs) -> Watched:
+    """Our tool with ``args`` and the stock one with ``theirs``; programs of each."""
+    return watch(tool, args.split(), workload, programs[0], ["text"],
+                 others={"stock": (stock(tool, theirs), programs[1])}, **kwargs)
+
+
+def assert_equal(watched: Watched, masks: List[Tuple[bytes, bytes]]) -> bytes:
+    """The text of all three is the same; returns it."""
+    texts = {name: masked(watched.out(name), masks) for name in ("stock", *FRONTENDS)}
+    assert texts["stock"] == texts["c"]
+    assert texts["stock"] == texts["bcc"]
+    return texts["stock"]
+
+
+@pytest.mark.parametrize("args", [
+    "-p {pid}", "-t {pid} -U", "-p {pid} -T", "-p {pid} -x", "-p {pid} -e -U",
+    "-p {pid} -n plac", "-p {pid} -e -f O_WRONLY -f O_RDWR", "-p {pid} -u 0 -T -U -e -x",
+    "-p {pid} -F"])
+def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
+    (tmp_path / "file").write_text("x")
+    file = str(tmp_path / "file")
+    words = ["open", MISSING, "openat", file, "openat2", file, "flags", "2", "open", file,
+             "openat", file, "flags", "2000101", "openat2", str(tmp_path / "new"), "open",
+             str(tmp_path), "flags", "0", "cd", str(tmp_path), "openat", "file", "open", "./file",
+             "openat", "n" * 200, "comm", "other name", "open", "file"]
+    if "-F" in args:    # the stock tool does not look across mounts, nor for dirfd
+        words = words[:6] + ["cd", "/tmp", "open", "x"]
+    watched = beside("opensnoop", args, args, [str(workloads / "places"), *words], (3, 6))
+    mask = [(rb"^(?=\d+\.\d{9} +)[\d. ]{14}", b"T" * 14)] if "-T" in args else []
+    text = assert_equal(watched, mask)
+    assert len(text.splitlines()) > (3 if "-x" in args or "-F" in args else 4)
+
+
+@pytest.fixture(name="pinned")
+def pinned_map() -> Iterator[Path]:
+    """An empty hash map of u64, pinned: the stock execsnoop can only be limited by one."""
+    if not os.path.ismount("/sys/fs/bpf"):
+        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
+    path = Path(f"/sys/fs/bpf/bpfduet-stock-{os.getpid()}")
+    subprocess.run(["bpftool", "map", "create", str(path), "type", "hash", "key", "8", "value", "8",
+                    "entries", "1024", "name", "chosen"], check=True)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("args", [
+    "", "-x", "-x -q", "-U -T", "-t", "-x -n exec", "-l again.[13]", "-P {pid} -x",
+    "-x --max-args 7", "--max-args 21"])
+def test_execsnoop(workloads, pinned: Path, args: str) -> None:
+    def fill(group: Path) -> None:
+        key = [str(byte) for byte in group.stat().st_ino.to_bytes(8, "little")]
+        subprocess.run(["bpftool", "map", "update", "pinned", str(pinned), "key", *key, "value",
+                        *["0"] * 8], check=True)
+    execs = [[LEAVE, "leave"], [LEAVE, "other", "a", "b c", "", 'quo"te'],
+             ["/bpfduet/missing", "x", "1"], ["/tmp", "folder"], [LEAVE, "leave", *["many"] * 18],
+             [LEAVE, "leave", *["many"] * 30], [LEAVE, "leave", "y" * 127, "end"],
+             [LEAVE, "leave", "z" * 128, "end"], [LEAVE, "leave", "w" * 300, "end"],
+             *[[LEAVE, "leave", "again", str(n)] for n in range(4)]]
+    words = [str(workloads / "execs")]
+    for index, one in enumerate(execs):
+        words += ["--"] * (index > 0) + ["execve", *one]
+    both = f"{args} --cgroupmap {pinned}"
+    watched = beside("execsnoop", both, both, words, (4, 2), prepare=fill)
+    masks = []
+    if "-T" in args:
+        masks.append((rb"^\d\d:\d\d:\d\d ", b"WALL     "))
+    if "-t" in args:
+        masks.append((rb"^(?=-?\d+\.\d{3} +)[-\d. ]{8}", b"ELAPSED "))
+    text = assert_equal(watched, masks)
+    assert len(text.splitlines()) > 2
+
+
+@pytest.mark.parametrize("args", ["-T 100", "-x", "-e ENOENT", "--syscall getpgid", "-x --syscall access",
+                                  "-T 2", "-P", "-L --syscall getpgid", "-L -m --syscall access",
+                                  "-P -x"])
+def test_syscount(workloads, args: str) -> None:
+    """As it is: it needs no kprobe. The banner, which is ours on stderr, and a last word are more."""
+    args = f"-p {{pid}} {args}"
+    programs = 2 if "-L" in args else 1
+    watched = beside("syscount", args, args, [CALLS, "23"], (programs, programs))
+    masks = [(rb"^\[\d\d:\d\d:\d\d\]$", b"[TIME]"),
+             # theirs asks for the name of a process that has ended, ours shows the first; 15 wide
+             (rb"^(\d+ +)(\[unknown\]      |hold           |calls          ) ", rb"\1NAME ")]
+    if "-L" in args:
+        masks.append((rb"(?= *\d+\.(\d{3}|\d{6})$)[ \d.]{16}$", b"T"))
+    text = masked(watched.out("stock"), masks)
+    for name in FRONTENDS:
+        result = watched.results[name, "text"]
+        ours = result.stderr + masked(result.stdout, masks) + b"Detaching...\n"
+        if "-T 100" in args:    # rows of one count are in the order of their hash map
+            assert sorted(ours.splitlines()) == sorted(text.splitlines())
+            counts = [re.findall(rb"^\w+ +(\d+)$", one, re.MULTILINE) for one in (ours, text)]
+            assert counts[0] == counts[1]
+        else:
+            assert ours == text
+    assert re.search(rb" (23|[4-9]\d)\b", text)

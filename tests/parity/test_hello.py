@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""hello: the trace pipe. One after the other, since two readers share its lines between them."""
+from __future__ import annotations
+
+import json
+import re
+from typing import Dict
+
+import pytest
+
+from frontends import FRONTENDS, WORKLOADS, run
+
+EXECS = str(WORKLOADS / "execs")
+WORKLOAD = [EXECS, *" -- ".join([f"execve {WORKLOADS / 'leave'} leave"] * 22).split()]
+
+LINES = {
+    "text": rb"\d+\.\d{6}000 +(?P<comm>\S+) +(?P<pid>\d+) +Hello, World!",
+    "csv": rb"\d+\.\d+,(?P<comm>[^,]+),(?P<pid>\d+),\d+,\"Hello, World!\"",
+}
+HEADERS = {"text": b"%-18s %-16s %-6s %s" % (b"TIME(s)", b"COMM", b"PID", b"MESSAGE"),
+           "csv": b"time,comm,pid,cpu,message"}
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "json"])
+def test_command(workloads, form: str) -> None:
+    """23 execs, 23 lines, with the PIDs that the workload knows; columns at their places."""
+    shapes: Dict[str, bytes] = {}
+    for frontend in FRONTENDS:
+        done = run(frontend, "hello", ["--format", form, "--", *WORKLOAD])
+        assert done.status == 0 and done.stderr == b""
+        said = [line for line in done.lines() if re.fullmatch(rb"\d+ \d+", line)]
+        lines = [line for line in done.lines() if line not in said]
+        pids = [int(line.split()[0]) for line in said]
+        assert len(pids) == 22
+        first = int(said[0].split()[1])
+        if form == "json":
+            found = [json.loads(line) for line in lines]
+            for one in found:
+                assert (one["type"], one["tool"]) == ("printk", "hello")
+                assert list(one["data"]) == ["time", "comm", "pid", "cpu", "message"]
+                assert one["data"]["message"] == "Hello, World!"
+            seen = [(one["data"]["pid"], one["data"]["comm"]) for one in found]
+            times = [one["data"]["time"] for one in found]
+        else:
+            assert lines.pop(0) == HEADERS[form]
+            matches = [re.fullmatch(LINES[form], line) for line in lines]
+            assert all(matches), lines
+            seen = [(int(match["pid"]), match["comm"].decode()) for match in matches if match]
+            times = [float(re.split(rb"[ ,]", line)[0]) for line in lines]
+        # the trace pipe knows names from a cache of the kernel: that may lack one, or be behind
+        names = {first: "execs", **{pid: "leave" for pid in pids}}
+        assert sorted(pid for pid, _ in seen) == sorted(names)
+        assert all(comm in (names[pid], "execs", "<...>") for pid, comm in seen)
+        assert sorted(times) == times and times[0] > 0
+        # what differs between two runs are digits of time, PID and CPU alone
+        shape = re.sub(rb"<\.\.\.>|execs", rb"leave", b"\n".join(lines))
+        shapes[frontend] = re.sub(rb"\d+ *", b"0", shape)
+        if form == "text":
+            assert {len(line) for line in lines} == {18 + 1 + 16 + 1 + 6 + 1 + 13}
+    assert shapes["c"] == shapes["bcc"]

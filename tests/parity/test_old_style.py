@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""A source in the older way, with a perf buffer, that knows nothing of bpfduet: both ways too."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from frontends import BIN, BUILD, FRONTENDS, ROOT, WORKLOADS, Held, Running, Watched, cgroup, numbers
+from parity.same import assert_same
+
+SOURCE = ROOT / "tests" / "dialect" / "old_style.bpf.c"
+CALLS = str(WORKLOADS / "calls")
+COUNT = 23
+NOBODY = 4242421
+
+
+def built(folder: Path) -> Path:
+    """The object, by the Makefile's own rules."""
+    (folder / "vmlinux.h").symlink_to(BUILD / "vmlinux.h")
+    done = subprocess.run(["make", "-C", str(ROOT), "TOOLS_DIR=tests/dialect", "TOOLS=old_style",
+                           f"BUILD={folder}", "objects"], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout.decode()
+    return folder / "bpf" / "old_style.bpf.o"
+
+
+@pytest.fixture(scope="module", name="commands")
+def command_lines(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """How each frontend runs it."""
+    compiled = built(tmp_path_factory.mktemp("old_style"))
+    return {"c": [str(BIN / "bpfduet-loader"), str(compiled)],
+            "bcc": [str(ROOT / "bpfduet"), "run", str(SOURCE)]}
+
+
+def test_both(workloads, commands: dict) -> None:
+    """It counts who asks for one process that does not exist, so this workload alone."""
+    results = {}
+    with cgroup("old") as group:
+        held = Held(group, [CALLS, str(COUNT), str(NOBODY)])
+        tracers: List[Running] = []
+        try:
+            for form in ("text", "json", "csv"):
+                for name in FRONTENDS:
+                    tracers.append(Running(name, "old_style", (), 1, None, os.cpu_count() or 1,
+                                           [*commands[name], "--format", form]))
+            for tracer in tracers:
+                tracer.wait_ready()
+            said = numbers(held.go())
+            keys = [(name, form) for form in ("text", "json", "csv") for name in FRONTENDS]
+            results = {key: tracer.finish() for key, tracer in zip(keys, tracers)}
+        finally:
+            held.end()
+            for tracer in tracers:
+                tracer.end()
+    assert said == [[held.pid]]
+    assert all(result.status == 0 for result in results.values()), results
+    same = assert_same(Watched(held.pid, said, Path(), results), {})
+    rows = [b"%-7d %-6d calls" % (held.pid, n) for n in range(1, COUNT + 1)]
+    assert same["text"].splitlines() == [b"%-7s %-6s %s" % (b"PID", b"CALLS", b"COMM"), *rows]
+    assert [json.loads(line)["data"] for line in same["json"].splitlines()] == [
+        {"pid": held.pid, "calls": n, "comm": "calls"} for n in range(1, COUNT + 1)]
+    csv = [b"%d,%d,calls" % (held.pid, n) for n in range(1, COUNT + 1)]
+    assert same["csv"].splitlines() == [b"pid,calls,comm", *csv]

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Random specs, options and bytes through both renderers: the output must be the same bytes."""
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import harness
+from bpfduet import bind, spec
+from bpfduet.model import Field, MapInfo
+
+INTEGERS = ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "bool"]
+VALUES = {"small": {"ZERO": 0, "ONE": 1, "MINUS": -1, "big one": 4294967295, "UNO": 1},
+          "bits": {"RW": 3, "R": 1, "W": 2, "X": 0x100, "HIGH": 1 << 63}}
+WORDS = ["TIME", "PID", "a,b", 'say "x"', "größe", "100%", "%d", "", "back\\slash", "{x}"]
+TEXT_FORMATS = ["string", "path", "args"]
+
+# Bytes that make trouble: ends, quotes, controls, good and bad UTF-8, what must not be printed.
+PIECES = [b"\0", b"\0\0", b"/", b"/usr", b"bash", b"a b", b'"', b"\\", b",", b"\n", b"\x1b[2J", b"\x7f",
+          "é".encode(), "漢字".encode(), "😀".encode(), "\u0085".encode(), "\u200b".encode(),
+          "\u2028".encode(), "\u202e".encode(), "\u2060".encode(), "\ufeff".encode(),
+          "\ufff9".encode(), "\ufffd".encode(), "\U000e0041".encode(), "\ufdd0".encode(),
+          "\U0001fffe".encode(), "\U0010ffff".encode(), b"\xc0\x80", b"\xc3", b"\xe2\x82",
+          b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\x80", b"\xff"]
+EDGES = [0, 1, 2, 9, 255, 1023, 1024, 9999, 10000, 10240, 1 << 20, (1 << 31) - 1, 1 << 31,
+         (1 << 32) - 2, (1 << 53) + 1, 999999999, 1000000000, (1 << 63) - 1, 1 << 63, (1 << 64) - 2,
+         (1 << 64) - 1]
+
+raw = st.lists(st.one_of(
+    st.sampled_from(PIECES), st.sampled_from(EDGES).map(lambda n: n.to_bytes(8, "little")),
+    st.integers(0, 70).map(lambda n: n.to_bytes(4, "little")), st.binary(max_size=8),
+), max_size=24).map(b"".join)
+
+
+def sized(size: int) -> st.SearchStrategy[bytes]:
+    """``size`` bytes."""
+    return raw.map(lambda data: data[:size].ljust(size, b"\0"))
+
+
+@st.composite
+def structs(draw: Any, depth: int = 0) -> List[Tuple[str, Any]]:
+    """Members of a struct, as harness.field takes them."""
+    members: List[Tuple[str, Any]] = []
+    for number in range(draw(st.integers(1, 6))):
+        name = draw(st.sampled_from(["f", "f", "f", "_f", "pad"])) + str(number)
+        kind = draw(st.integers(0, 9))
+        if kind <= 4:
+            members.append((name, draw(st.sampled_from(INTEGERS))))
+        elif kind <= 6:
+            members.append((name, f"char[{draw(st.integers(1, 40))}]"))
+        elif kind == 7:
+            members.append((name, draw(st.sampled_from(["u8[16]", "u32[4]", "s16[3]", "bool[2]"]))))
+        elif depth < 2:
+            members.append((name, draw(structs(depth + 1))))
+    return members or [("f", "u32")]
+
+
+def leaves(fields: Tuple[Field, ...], before: str = "") -> Iterator[Tuple[str, Field]]:
+    """Everything a column can show."""
+    for field in fields:
+        if field.kind == "struct" and not field.count:
+            yield from leaves(field.fields, f"{before}{field.name}.")
+        elif not field.count or field.end - field.offset == 16:
+            yield before + field.name, field
+
+
+def formats_of(field: Field) -> List[str]:
+    """The formats that a field can be shown in."""
+    return [kind for kind in spec.FORMATS if bind._unfit(kind, field) is None]
+
+
+@st.composite
+def conditions(draw: Any) -> List[str]:
+    """A ``when`` list: mostly true."""
+    return draw(st.sampled_from([[], [], [], ["alpha"], ["!alpha"], ["!beta", "alpha"], ["format"]]))
+
+
+@st.composite
+def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, section: bool = False
+            ) -> List[Dict[str, Any]]:
+    """Columns over some of the fields, of events, a section or else a table."""
+    found = []
+    for path, field in draw(st.lists(st.sampled_from(known), min_size=0 if section else 1,
+                                     max_size=3 if section else 7, unique=section)):
+        kind = draw(st.sampled_from(formats_of(field)))
+        column: Dict[str, Any] = {"heading": draw(st.sampled_from(WORDS)), "field": path,
+                                  "format": kind}
+        if kind in ("octal", "wall", "elapsed", "duration") and draw(st.booleans()):
+            column["digits"] = draw(st.integers(0, 9))
+        if kind == "duration":
+            column["unit"] = draw(st.sampled_from(list(spec.UNITS)))
+        if kind == "elapsed":
+            column["since"] = draw(st.sampled_from(["first", "start"] if events else ["start"]))
+        if kind in ("enum", "flags"):
+            column["values"] = "bits" if kind == "flags" else "small"
+        if kind == "args":
+            column["quote"] = "beta"
+        if field.kind in ("uint", "int", "bool") and not field.count and draw(st.booleans()):
+            column["zero"] = draw(st.sampled_from(WORDS))
+        if not section:
+            column["when"] = draw(conditions())
+            for key, most in (("width", 20), ("gap", 3)):
+                if draw(st.booleans()):
+                    column[key] = draw(st.integers(0, most))
+            column["align"] = draw(st.sampled_from(["left", "right"]))
+        found.append(column)
+    return found
+
+
+def option(name: str, letter: str, kind: str, **more: Any) -> Dict[str, Any]:
+    """An option of a spec."""
+    return {"name": name, "short": letter, "help": "help", "type": kind, **more}
+
+
+@st.composite
+def options(draw: Any, strings: List[str]) -> List[Dict[str, Any]]:
+    """The tool's own options; alpha and beta are always there, for conditions."""
+    found = [option("alpha", "a", "flag", config="c_u8", value=draw(st.integers(0, 255))),
+             option("beta", "b", "flag"), option("alphabet", "", "flag"),
+             option("number", "n", "int", config=draw(st.sampled_from(["c_u64", "c_s32", "c_u8"]))),
+             option("limit", "", "int", min=draw(st.integers(-5, 5)), max=draw(st.integers(6, 99))),
+             option("text", "t", "string", config="c_text"), option("who", "", "user"),
+             option("error", "E", "errno", config="c_s32"), option("call", "", "syscall"),
+             option("sig", "", "signal"), option("pick", "", "choice", values="small"),
+             option("bits", "B", "flags", values="bits", repeat=draw(st.booleans())),
+             option("top", "", "int", min=0, max=10, role="top"), option("list", "", "flag", role="list")]
+    if strings:
+        found.append(option("match", "m", "string", match={
+            "field": draw(st.sampled_from(strings)),
+            "how": draw(st.sampled_from(["contains", "regex"]))}))
+    return found
+
+
+CONFIGS = {"c_u8": "u8", "c_u64": "u64", "c_s32": "s32", "c_text": "char[8]", **harness.FILTERS}
+GOOD_ARGUMENTS = [["-a"], ["-b"], ["-ab"], ["--alpha"], ["--beta"], ["--bet"], ["--format=json"],
+                  ["--format", "csv"], ["--format=text"], ["--top=2"], ["-n7"], ["--number=0x1F"],
+                  ["-m", "a"], ["--match="], ["-m", "[a-z]$"], ["--duration", "5"], ["-E", "ENOENT"],
+                  ["--bits", "R|X"], ["-BRW"], ["--pick", "ONE"], ["--buffer-pages=64"]]
+BAD_ARGUMENTS = [["-Z"], ["--alp"], ["--alpha=1"], ["--number"], ["-nabc"], ["-n", "-1"], ["-n256"],
+                 ["--number=99999999999999999999999"], ["--number= 1"], ["-n0x"], ["-n+07"],
+                 ["--limit", "1000"], ["--limit=-99"], ["-ttoolongtext"], ["-t\x01\x7fé\udcff"],
+                 ["--who=root"], ["--who=nobody-of-that-name"], ["--who=0"], ["-E", "-2"], ["-ENOPE"],
+                 ["-E", "99999999999"], ["--call", "read"], ["--call=none"], ["--sig", "KILL"],
+                 ["--sig=SIGTERM"], ["--sig=SIGNOT"], ["--pick=x"], ["--pick", "big one"], ["-BR|Q"],
+                 ["--bits="], ["--format", "xml"], ["-m", "a{99999999}"], ["-m", "("], ["x"], [""],
+                 ["-"], ["--"], ["--", "ls", "-l"], ["--help"], ["-h"], ["--version"], ["--list"],
+                 ["--nothing=x"], ["--=x"], ["-\u00e9"], ["--buffer-pages=3"], ["--buffer-pages=0"],
+                 ["--number=-0"], ["--comm=0123456789abcdef"], ["--cgroup=/x"], ["--u\x1b"]]
+argvs = st.lists(st.one_of(st.sampled_from(GOOD_ARGUMENTS), st.sampled_from(GOOD_ARGUMENTS),
+                           st.sampled_from(GOOD_ARGUMENTS), st.sampled_from(BAD_ARGUMENTS)),
+                 max_size=4).map(lambda parts: [word for part in parts for word in part])
+
+clocks = st.fixed_dictionaries({
+    "start_mono_ns": st.one_of(st.sampled_from([0, 5 * 10**9]), st.integers(0, (1 << 63) - 1)),
+    "wall_minus_mono_ns": st.one_of(st.just(1700000000 * 10**9),
+                                    st.integers(-(1 << 62), (1 << 62))),
+    "now_wall_ns": st.integers(0, 1 << 62),
+}).map(lambda clock: {key: bind.json_int(value) for key, value in clock.items()})
+
+trace_lines = st.one_of(
+    st.sampled_from(["CPU:1 [LOST 12 EVENTS]", "", "no trace line at all",
+                     "           <...>-12      [000] ..... 1.000001: 0x1: \x01msg,\"x\"",
+                     "          a-b: c-77     (     77) [013] d..3. 99999.999999: f: hi: there"]),
+    st.tuples(st.text("ab -[]:,\"é\x1b", min_size=16, max_size=16), st.integers(0, 1 << 22),
+              st.text("xy :.\"\\,", max_size=12)).map(
+                  lambda t: f"{t[0]}-{t[1]}  [001] d..21 12.345678: bpf_trace_printk: {t[2]}"))
+
+
+@st.composite
+def event_tools(draw: Any) -> Tuple[Any, ...]:
+    """(data, types, steps) of a tool with events."""
+    struct = draw(structs())
+    event = harness.field("events", struct)
+    known = list(leaves(event.fields))
+    if not known:
+        struct.append(("last", "u64"))
+        event = harness.field("events", struct)
+        known = list(leaves(event.fields))
+    strings = [path for path, field in known if field.kind == "string"]
+    transport = draw(st.sampled_from(["ringbuf", "perf_event_array"]))
+    data = {"events": {"map": "events", "column": draw(columns(known, events=True))},
+            "option": draw(options(strings))}
+    types = harness.types([harness.map_info("events", transport, None, None)], CONFIGS,
+                          events=struct)
+    steps: List[Dict[str, Any]] = []
+    for _ in range(draw(st.integers(1, 4))):
+        record = draw(sized(event.size + 8))
+        steps.append({"event": record[:event.size + draw(st.sampled_from([0, 0, 8]))].hex()})
+        if event.fields[-1].kind == "string" and not event.fields[-1].count:
+            cut = draw(st.integers(event.fields[-1].offset, event.size))
+            steps.append({"event": record[:cut].hex()})
+    if draw(st.booleans()):
+        steps.append({"lost": draw(st.integers(1, 1 << 40))})
+    return data, types, steps
+
+
+def key_known(side: str, info: Optional[Field]) -> List[Tuple[str, Field]]:
+    """What columns can show of a map's key or value."""
+    assert info
+    if info.kind == "struct":
+        return list(leaves(info.fields, f"{side}."))
+    return [(side, info)] if not info.count or info.end == 16 else []
+
+
+def entries(draw: Any, info: MapInfo, array: bool) -> List[Any]:
+    """What reading a map could give."""
+    assert info.key and info.value
+    cpus = draw(st.integers(1, 3)) if info.type.startswith("percpu") else 1
+    if array:
+        keys = [number.to_bytes(4, "little") for number in range(info.max_entries)]
+    else:
+        keys = draw(st.lists(sized(info.key.end), unique=True, max_size=6))
+    size = info.value.end
+    data = draw(sized(size * cpus * len(keys)))
+    values = [data[start:start + size].hex() for start in range(0, len(data), size)]
+    return [[key.hex(), values[index * cpus:(index + 1) * cpus]] for index, key in enumerate(keys)]
+
+
+@st.composite
+def report_tools(draw: Any) -> Tuple[Any, ...]:
+    """(data, types, steps) of a tool with a report or two."""
+    reports, maps, steps = [], [], []
+    for number in range(draw(st.integers(1, 2))):
+        name = f"map{number}"
+        kind = draw(st.sampled_from(spec.REPORT_KINDS))
+        percpu = draw(st.sampled_from(["", "percpu_"]))
+        report: Dict[str, Any] = {"map": name, "kind": kind, "when": draw(conditions()),
+                                  "clear": draw(st.booleans()), "blank_after": draw(st.booleans())}
+        if draw(st.booleans()):
+            report["title"] = draw(st.sampled_from(WORDS))
+        if draw(st.booleans()):
+            report.update(time=draw(st.sampled_from(["%H:%M:%S", "[%d %b %Y] %%"])),
+                          time_when=draw(conditions()))
+        count = draw(st.sampled_from(["u64", "u32", "s64", "s16"]))
+        info = harness.map_info(name, percpu + "hash", draw(st.sampled_from(["u32", "s32", "u64"])),
+                                count)
+        if kind == "counters" or (kind != "table" and draw(st.booleans())):
+            info = harness.map_info(name, percpu + "array", "u32", count, 70)
+        if kind == "counters":
+            report["labels"] = draw(st.lists(st.sampled_from(WORDS), max_size=5))
+        elif kind == "table":
+            info = draw_table(draw, name, percpu, report)
+        else:
+            report["value"] = draw(st.sampled_from(WORDS))
+            if kind == "linear":
+                report.update(base=draw(st.integers(-9, 9)), step=draw(st.integers(1, 1000)))
+            if draw(st.booleans()):
+                struct = [*draw(structs()), ("slot", draw(st.sampled_from(["u8", "s32", "u64"])))]
+                info = harness.map_info(name, percpu + "hash", struct, count)
+                assert info.key
+                report["slot"] = "slot"
+                report["section"] = draw(columns(list(leaves(info.key.fields)), section=True))
+        reports.append(report)
+        maps.append(info)
+        steps.append({"report": name, "entries": entries(draw, info, "array" in info.type)})
+    return {"report": reports, "option": draw(options([]))}, harness.types(maps, CONFIGS), steps
+
+
+def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> MapInfo:
+    """Fill in a table; returns its map."""
+    scalars = ["u32", "s64", "char[12]", "u8[16]"]
+    key = draw(st.one_of(st.sampled_from(scalars), structs()))
+    value = draw(st.one_of(st.sampled_from(["u64", "s32"]), structs()))
+    info = harness.map_info(name, percpu + "hash", key, value)
+    known = key_known("key", info.key) + key_known("value", info.value)
+    if not known:
+        info = harness.map_info(name, percpu + "hash", "u32", value)
+        known = key_known("key", info.key)
+    report["column"] = draw(columns(known))
+    numbers = [path for path, field in known
+               if field.kind in ("uint", "int", "bool") and not field.count]
+    if numbers:
+        report["sort"] = [{"field": path, "when": draw(conditions())}
+                          for path in draw(st.lists(st.sampled_from(numbers), max_size=2))]
+    return info
+
+
+@st.composite
+def trace_tools(draw: Any) -> Tuple[Any, ...]:
+    """(data, types, steps) of a tool that follows the trace pipe."""
+    lines = draw(st.lists(trace_lines, max_size=4))
+    return ({"trace_pipe": {"columns": draw(st.booleans())}, "option": draw(options([]))},
+            harness.types([], CONFIGS), [{"trace": line} for line in lines])
+
+
+def toml(data: Dict[str, Any]) -> str:
+    """TOML of a spec, in the order that tables need."""
+    lines = []
+
+    def value(what: Any) -> str:
+        if isinstance(what, dict):
+            return "{" + ", ".join(f"{json.dumps(k)} = {value(v)}" for k, v in what.items()) + "}"
+        if isinstance(what, list):
+            return "[" + ", ".join(map(value, what)) + "]"
+        return json.dumps(what)
+
+    for key, what in data.items():
+        lines.append(f"{key} = {value(what)}")
+    return "\n".join(lines) + "\n"
+
+
+@st.composite
+def documents(draw: Any) -> Dict[str, Any]:
+    """A whole document for the driver."""
+    data, types, steps = draw(st.one_of(event_tools(), event_tools(), report_tools(),
+                                        report_tools(), trace_tools()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tool.toml"
+        path.write_text(toml({"summary": "A tool", "values": VALUES, **data}))
+        bound = bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+    return {"bound": bound, "argv": draw(argvs), "clock": draw(clocks),
+            "env": {"TZ": draw(st.sampled_from(["UTC", "Europe/Berlin", "XXX-5:30"]))},
+            "steps": steps}
+
+
+@pytest.fixture(scope="module", name="driver")
+def _driver() -> Iterator["subprocess.Popen[bytes]"]:
+    """The C renderers, one process for all documents."""
+    with subprocess.Popen([harness.DRIVER, "--batch"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None,
+          suppress_health_check=list(HealthCheck))
+@given(document=documents())
+def test_both_renderers_print_the_same(driver: "subprocess.Popen[bytes]",
+                                       document: Dict[str, Any]) -> None:
+    """Status and stdout; stderr too where it is the usage sentence."""
+    assert driver.stdin and driver.stdout
+    driver.stdin.write(harness.for_driver(document).encode() + b"\n")
+    driver.stdin.flush()
+    answer = json.loads(driver.stdout.readline())
+    status, stdout, stderr = harness.run_python(document)
+    c_stderr = bytes.fromhex(answer["stderr"]) if status == 2 else stderr
+    c_frontend = (answer["status"], bytes.fromhex(answer["stdout"]), c_stderr)
+    assert c_frontend == (status, stdout, stderr)

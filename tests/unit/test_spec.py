@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Specs that are wrong, and what is said about them; specs that are right, and what they become."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+import harness
+from bpfduet import bind, spec, tables
+from bpfduet.model import Types
+
+EVENTS = """\
+summary = "A tool"
+
+[[option]]
+name = "alpha"
+short = "a"
+help = "first"
+
+[events]
+map = "events"
+
+[[events.column]]
+heading = "PID"
+field = "pid"
+"""
+REPORT = """\
+summary = "A tool"
+
+[[report]]
+map = "dist"
+kind = "log2"
+value = "bytes"
+"""
+TYPES = harness.types(
+    [harness.map_info("events", "ringbuf", None, None),
+     harness.map_info("dist", "hash", "u32", "u64"),
+     harness.map_info("keyed", "percpu_hash", [("comm", "char[16]"), ("slot", "u32")], "u64"),
+     harness.map_info("sums", "array", "u32", [("n", "u64"), ("m", "u64")], 4)],
+    {"mask": "u8", "word": "char[8]", **harness.FILTERS},
+    events=[("ts", "u64"), ("pid", "u32"), ("comm", "char[16]"), ("at", [("port", "u16")]),
+            ("v", "u32[3]")])
+
+
+@pytest.fixture(name="load")
+def _load(tmp_path: Path):
+    def load(text: str, types: Types = TYPES) -> Dict[str, object]:
+        path = tmp_path / "tool.toml"
+        path.write_text(text)
+        return bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+    return load
+
+
+def column(more: str) -> str:
+    """EVENTS with more keys in its column, the first of them in line 14."""
+    return EVENTS + more + "\n"
+
+
+BAD = [
+    # text, line, sentence
+    ("", 1, "'summary' is missing"),
+    ('summary = "x"\n', 1, "a tool has [events], [[report]] or [trace_pipe]"),
+    ("summary = 3\n", 1, "'summary' must be a string"),
+    ('summary = "x"\nsumary = "y"\n', 2, "unknown key 'sumary'; did you mean 'summary'?"),
+    ('summary = "x"\n\nevents = 3\n[option', 4, None),
+    ('summary = "\\u001b[1m"\n', 1, "'summary' must not contain control characters"),
+    (EVENTS.replace("heading", "haeding"), 12, "unknown key 'haeding'; did you mean 'heading'?"),
+    (EVENTS.replace('heading = "PID"\n', ""), 11, "'heading' is missing in [events.column]"),
+    (EVENTS.replace('"pid"', '"pdi"'), 13, "there is no field 'pdi'; did you mean 'pid'?"),
+    (EVENTS.replace('"pid"', '"at.prot"'), 13, "there is no field 'at.prot'; did you mean 'at.port'?"),
+    (EVENTS.replace('"pid"', '"v"'), 13, "'v' is an array"),
+    (EVENTS.replace('map = "events"', 'map = "evens"'), 9,
+     "the kernel half has no map 'evens'; did you mean 'events'?"),
+    (EVENTS.replace('map = "events"', 'map = "dist"'), 9,
+     "map 'dist' is neither a ring buffer nor a perf buffer"),
+    (column('format = "nmber"'), 14, "'format' cannot be 'nmber'; did you mean 'number'?"),
+    (column('format = "string"'), 13, "'pid' is no char array, as format 'string' wants it"),
+    (column('format = "port"'), 13, "'pid' has 4 bytes; format 'port' wants 2"),
+    (column('format = "wall"'), 13, "'pid' has 4 bytes; format 'wall' wants 8"),
+    (column('format = "ipv6"'), 13, "'pid' does not have the 16 bytes of an IPv6 address"),
+    (column("width = -1"), 14, "'width' must be from 0 to 1000"),
+    (column("width = true"), 14, "'width' must be an integer"),
+    (column("digits = 3"), 14, "'digits' is for format octal and wall and elapsed and duration"),
+    (column('format = "enum"'), 11, "'values' is missing: format 'enum' wants a table"),
+    (column('format = "enum"\nvalues = "nums"\n[values.num]\nA = 1'), 15,
+     "there is no [values.nums]; did you mean 'num'?"),
+    (column('when = ["alhpa"]'), 14, "there is no option 'alhpa'; did you mean 'alpha'?"),
+    (column('when = ["!interval"]'), 14,
+     "this tool has no option 'interval': its kernel half lacks what that needs"),
+    (EVENTS.replace('help = "first"', 'help = "first"\ntype = "bool"'), 7,
+     "'type' cannot be 'bool'; it is one of " + ", ".join(spec.OPTION_TYPES)),
+    (EVENTS.replace('help = "first"\n', ""), 3, "'help' is missing in [option]"),
+    (EVENTS.replace('short = "a"', 'short = "ab"'), 5, "'short' must be one letter or digit"),
+    (EVENTS.replace('"first"', '"first"\nconfig = "maks"'), 7,
+     "the kernel half has no CONFIG 'maks'; did you mean 'mask'?"),
+    (EVENTS.replace('"first"', '"first"\nconfig = "word"'), 7,
+     "CONFIG 'word' wants text, which an option of type 'flag' does not give"),
+    (EVENTS.replace('"first"', '"first"\nconfig = "mask"\nvalue = 256'), 8,
+     "256 does not fit CONFIG 'mask' (0 to 255)"),
+    (EVENTS.replace('"first"', '"first"\ntype = "int"\nconfig = "mask"\nmax = 256'), 9,
+     "256 does not fit CONFIG 'mask' (0 to 255)"),
+    (EVENTS.replace('"first"', '"first"\ntype = "int"\ndefault = "x"'), 8,
+     "bad default: 'x' is not a number for '--alpha'"),
+    (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int"),
+    (EVENTS.replace('"first"', '"first"\nrole = "top"'), 7, "role 'top' wants an option of type 'int'"),
+    (EVENTS.replace('"first"', '"first"\ntype = "choice"\nvalues = "no"'), 8, "there is no [values.no]"),
+    (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "event"'), 8,
+     "the kernel half has no map 'event'; did you mean 'events'?"),
+    (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "events"'), 8, "map 'events' is no hash"),
+    (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "pid", how = "regex" }'), 8,
+     "'pid' is no char array, so it cannot be matched"),
+    (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "comm", how = "glob" }'), 8,
+     "'how' cannot be 'glob'; it is one of contains, regex"),
+    (EVENTS + '[[option]]\nname = "alpha"\nhelp = "again"\n', 15, "there are two options named 'alpha'"),
+    (EVENTS + '[[option]]\nname = "beta"\nshort = "a"\nhelp = "x"\n', 16,
+     "'-a' is taken by '--alpha' already"),
+    (EVENTS + '[common]\npid = "a"\n', 15, "'-a' is taken by '--alpha' already"),
+    (EVENTS + '[common]\npdi = "p"\n', 15, "unknown key 'pdi'; did you mean 'pid'?"),
+    (EVENTS + '[common]\ninterval = "i"\n', 15,
+     "'--interval' needs [report], which this tool does not have"),
+    (EVENTS + "[values.x]\n", 14, "[values.x] is empty"),
+    (EVENTS + '[values.x]\nA = "1"\n', 15, "'A' must be an integer"),
+    (EVENTS.replace("\n\n", '\nbanner = [{ text = "{alfa}" }]\n\n', 1), 2,
+     "there is no option 'alfa'; did you mean 'alpha'?"),
+    (EVENTS.replace("\n\n", '\nrequires = ["tracepoint:sched"]\n\n', 1), 2,
+     "'requires' holds 'tracepoint:sched', which is no requirement; write for example "
+     "'tracepoint:syscalls:sys_enter_openat'"),
+    (EVENTS.replace("\n\n", '\nexamples = [\n    ["-a"],\n]\n\n', 1), 2,
+     "'examples' must be a list of [arguments, comment]"),
+    (EVENTS + '[[program]]\nname = "enter_opne"\nwhen = ["alpha"]\n', 15,
+     "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
+    (REPORT.replace('"log2"', '"log3"'), 5, "'kind' cannot be 'log3'; did you mean 'log2'?"),
+    (REPORT.replace('value = "bytes"\n', ""), 3,
+     "'value' is missing: a report of kind 'log2' wants it"),
+    (REPORT.replace('"dist"', '"keyed"'), 3, "'slot' is missing: the key of map 'keyed' is a struct"),
+    (REPORT.replace('"dist"', '"keyed"') + 'slot = "comm"\n', 7, "'comm' is no integer"),
+    (REPORT.replace('"dist"', '"sums"').replace("log2", "counters").replace(
+        'value = "bytes"', 'labels = ["a"]'), 4,
+     "the value of map 'sums' is no integer, as a report of kind 'counters' wants it"),
+    (REPORT.replace('"dist"', '"keyed"').replace("log2", "counters").replace(
+        'value = "bytes"', 'labels = ["a"]'), 4, "map 'keyed' is no array"),
+    (REPORT + 'labels = ["a"]\n', 7, "'labels' is for reports of kind counters"),
+    (REPORT + 'time_when = []\n', 7, "'time_when' without 'time'"),
+    (REPORT + 'time = "%Q"\n', 7,
+     "'time' must be a strftime format of printable ASCII, such as '[%H:%M:%S]'"),
+    (REPORT + REPORT.split("\n\n")[1], 7, "there are two reports named 'dist'"),
+    (REPORT.replace('"dist"', '"events"'), 4, "map 'events' is neither a hash nor an array"),
+    (REPORT.replace("log2", "table").replace('value = "bytes"\n',
+     'sort = [{ field = "value.n" }]\n[[report.column]]\nheading = "N"\nfield = "value"\n'), 6,
+     "there is no field 'value.n'; did you mean 'value'?"),
+]
+
+
+@pytest.mark.parametrize("text, line, sentence", BAD)
+def test_bad_spec(load, tmp_path, text, line, sentence):
+    """File, line, what is wrong and what was meant."""
+    types = Types(TYPES.maps, TYPES.configs, TYPES.events, frozenset(["enter_open"]))
+    with pytest.raises(spec.SpecError) as caught:
+        load(text, types)
+    place, _, rest = str(caught.value).partition(": ")
+    assert place == f"{tmp_path}/tool.toml:{line}"
+    assert rest if sentence is None else rest == sentence
+
+
+def test_missing_file(tmp_path):
+    """No file is an error of the same form."""
+    with pytest.raises(spec.SpecError, match=r"no\.toml:1: No such file"):
+        spec.load(tmp_path / "no.toml", harness.COMMON)
+
+
+def test_not_utf8(tmp_path):
+    """Nor is what is no text, and the line is that of the bad byte."""
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b'summary = "x"\n# \xff\n')
+    with pytest.raises(spec.SpecError, match=r"bad\.toml:2: not UTF-8"):
+        spec.load(path, harness.COMMON)
+
+
+def test_defaults_are_filled_in(load):
+    """A column says everything that a renderer needs."""
+    bound = load(column("").replace('"pid"', '"at.port"'))
+    assert bound["events"]["columns"] == [{
+        "name": "at.port", "offset": 28, "size": 2, "kind": "uint", "count": 0, "fields": [],
+        "heading": "PID", "label": "at.port", "format": "number", "width": 0, "align": "left",
+        "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None,
+        "quote": None, "values": None, "of": "event"}]
+    assert bound["events"]["size"] == 48
+    assert bound["maps"]["keyed"] == {"type": "percpu_hash", "max_entries": 64, "key_size": 20,
+                                      "value_size": 8}
+
+
+def test_common_options(load):
+    """Who gets which common option, and its letter."""
+    bound = load(EVENTS.replace('short = "a"', 'short = "v"') + '[common]\npid = "p"\n')
+    letters = {option["name"]: option["short"] for option in bound["options"]}
+    assert letters == {"alpha": "v", "pid": "p", "tid": None, "uid": None, "comm": None,
+                       "cgroup": None, "duration": None, "format": None, "buffer-pages": None,
+                       "btf": None, "verbose": None, "help": "h", "version": "V"}
+    no_filters = load(REPORT, harness.types(list(TYPES.maps.values()), {}))
+    assert [option["name"] for option in no_filters["options"]] == [
+        "duration", "interval", "count", "format", "btf", "verbose", "help", "version"]
+    assert "COMMAND" in bound["help"] and "COMMAND" not in no_filters["help"]
+
+
+def test_own_option_replaces_common_one(load):
+    """A tool may have a --pid of its own."""
+    bound = load(EVENTS + '[[option]]\nname = "pid"\nhelp = "mine"\n')
+    assert [o["type"] for o in bound["options"] if o["name"] == "pid"] == ["flag"]
+
+
+def test_numbers_fit_json(load):
+    """Beyond 2^53 a number is a string, and an int's range is that of its CONFIG."""
+    bound = load(EVENTS + '[[option]]\nname = "big"\nhelp = "x"\ntype = "int"\n')
+    option = next(o for o in bound["options"] if o["name"] == "big")
+    assert (option["min"], option["max"]) == ("-9223372036854775808", "9223372036854775807")
+    assert json.loads(json.dumps(bound)) == bound
+
+
+def test_command_line_needs_no_compiler(load, tmp_path):
+    """--help and options are the same before and after anything is compiled."""
+    bound = load(EVENTS)
+    early = bind.command_line(spec.load(tmp_path / "tool.toml", harness.COMMON), TYPES.configs, "1.0")
+    assert early == {key: bound[key] for key in early}
+
+
+@pytest.mark.parametrize("name", sorted(harness.TYPES))
+def test_help_is_narrow(name):
+    """Below 80 columns, nothing at line ends, the usage first."""
+    lines = harness.bound_of(name)["help"].split("\n")
+    assert max(map(len, lines)) < 80
+    assert all(line == line.rstrip() for line in lines)
+    assert lines[0].startswith(f"Usage: {name} [OPTIONS]")
+
+
+def test_help_text():
+    """The whole of it, once."""
+    assert harness.bound_of("rawhello")["help"] == """\
+Usage: rawhello [OPTIONS]
+
+Follow the trace pipe as it is.
+
+Options:
+      --duration SECONDS    end after that many seconds
+      --format CHOICE       how to print: text, json, csv (default: text)
+      --btf FILE            the kernel's BTF, if it is not where the kernel
+                            shows it
+  -v, --verbose             show what the libraries below have to say
+  -h, --help                show this and exit
+  -V, --version             show the version and exit
+"""
+
+
+def test_tables():
+    """Names and numbers of each table that everybody knows."""
+    assert tables.errnos()["ENOENT"] == 2
+    assert tables.by_number(tables.errnos())["35"] == "EDEADLK"
+    assert tables.by_number(tables.errnos())["95"] == "EOPNOTSUPP"
+    assert tables.errnos()["ENOTSUP"] == 95
+    assert tables.errnos()["ERESTARTSYS"] == 512
+    assert tables.signals()["SIGTERM"] == 15
+    assert tables.by_number(tables.signals())["17"] == "SIGCHLD"
+    assert tables.capabilities()["CAP_SYS_ADMIN"] == 21
+    assert tables.capabilities()["CAP_CHECKPOINT_RESTORE"] == 40
+    syscalls = tables.syscalls()
+    assert (syscalls["read"], syscalls["openat"], syscalls["openat2"]) == (0, 257, 437)
+    assert len(set(syscalls.values())) == len(syscalls)
