@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# Install what the named parts need: install-deps.sh build|run|test|bench ...
+# Install what the named parts need: install-deps.sh build|run|test|vm|bench ...
 # Only what is missing is installed; with everything there, no network is needed.
 set -eu
 
 apt_build="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev python3 python3-tomli"
 apt_run="bpftool python3 python3-bpfcc python3-tomli"
-apt_test="python3-pytest python3-hypothesis mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace clang-19 llvm-19"
+apt_test="python3-pytest python3-hypothesis mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace systemtap-sdt-dev iproute2 clang-19 llvm-19 dwarves xz-utils zstd"
+apt_vm="qemu-system-x86 busybox-static cpio kmod"
 apt_bench="libbpf-tools bpfcc-tools bpftrace"
 
 dnf_build="gcc make pkgconf clang llvm bpftool libbpf-devel libbpf-static elfutils-libelf-devel elfutils-libelf-devel-static zlib-devel zlib-static jansson-devel glibc-static python3 python3-tomli"
 dnf_run="bpftool python3 python3-bcc python3-tomli"
-dnf_test="python3-pytest python3-hypothesis python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace"
+dnf_test="python3-pytest python3-hypothesis python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace systemtap-sdt-devel iproute dwarves xz zstd"
+dnf_vm="qemu-system-x86-core busybox cpio kmod"
 dnf_bench="bcc-tools bpftrace"
 
 as_root() {
@@ -35,13 +37,15 @@ for part in "$@"; do
 	apt-build) list=$apt_build ;;
 	apt-run) list=$apt_run ;;
 	apt-test) list=$apt_test ;;
+	apt-vm) list=$apt_vm ;;
 	apt-bench) list=$apt_bench ;;
 	dnf-build) list=$dnf_build ;;
 	dnf-run) list=$dnf_run ;;
 	dnf-test) list=$dnf_test ;;
+	dnf-vm) list=$dnf_vm ;;
 	dnf-bench) list=$dnf_bench ;;
 	*)
-		echo "usage: install-deps.sh build|run|test|bench ..." >&2
+		echo "usage: install-deps.sh build|run|test|vm|bench ..." >&2
 		exit 2
 		;;
 	esac

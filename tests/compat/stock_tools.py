@@ -9,6 +9,7 @@ Needs root, bpfcc-tools, bpftool and the kernel's BTF.
     tests/compat/stock_tools.py [--btf FILE] [--whole] [--save FOLDER] [TOOL ...]
 
 Prints one line for each text that does not compile and the count; exit status 1 if there is one.
+`make check` does the same by test_stock_tools.py.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import sys
 import tempfile
 import time
 import unittest.mock
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -118,7 +121,8 @@ def pretend() -> None:
         return really_open(file, *rest, **named)
 
     builtins.open = open_
-    os.path.exists = lambda path: str(path).lstrip("b'").startswith("/sys/") or really_exists(path)
+    os.path.exists = lambda path: (os.fsdecode(path).startswith(("/sys/", "/tracing/"))
+                                   or really_exists(path))
     setattr(subprocess, "check_output", lambda *_, **__: b"GenuineIntel\n")
     setattr(os, "access", lambda *_: True)
     setattr(curses, "wrapper", lambda function, *rest: function(unittest.mock.MagicMock(), *rest))
@@ -146,7 +150,7 @@ def compile_text(path: Path, btf: Path, whole: bool) -> None:
         def _trace_autoload(self) -> None:
             """Compile only."""
 
-    NoAttach(text=text, cflags=program["cflags"])
+    kernel_headers.without_kallsyms(lambda: NoAttach(text=text, cflags=program["cflags"]))
     print("headers %.3f s, import and compile %.3f s, %d bytes" % (
         made - started, time.monotonic() - made, (folder / "include/linux/kconfig.h").stat().st_size))
 
@@ -163,46 +167,66 @@ def python_tools(wanted: List[str]) -> List[Tuple[str, Path]]:
     return found
 
 
-def run(arguments: List[str]) -> subprocess.CompletedProcess[str]:
+def step(arguments: List[str]) -> subprocess.CompletedProcess[str]:
     """Run this script again for one step, in a process that may die as it likes."""
     return subprocess.run([sys.executable, __file__, *arguments], stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a tool: whether its text was had, and why it does not compile, if so."""
+
+    name: str
+    captured: bool
+    error: str = ""
+
+
+def examine(name: str, script: Path, folder: Path, btf: Path, whole: bool) -> Outcome:
+    """Take a tool's text and compile it; the text stays in `folder`."""
+    output = folder / (name + ".json")
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        given = [word.format(pid=sleeper.pid) for word in ARGUMENTS.get(name, [])]
+        got = step(["--capture", str(output), str(script), *given])
+        sleeper.terminate()
+    if not output.exists():
+        return Outcome(name, False, " ".join(got.stdout.split("\n")[-3:]))
+    done = step(["--btf", str(btf), *["--whole"] * whole, "--compile", str(output)])
+    if done.returncode == 0:
+        return Outcome(name, True)
+    errors = [line for line in done.stdout.split("\n") if "error:" in line]
+    return Outcome(name, True, errors[0] if errors else done.stdout[-200:] or "no message")
+
+
+def survey(wanted: List[str], folder: Path, btf: Path = kernel_headers.VMLINUX,
+           whole: bool = False) -> List[Outcome]:
+    """Examine the installed tools, or those of the names given, one on each processor."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda tool: examine(*tool, folder, btf, whole), python_tools(wanted)))
+
+
 def main() -> int:
+    """Examine, or do one step of it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--btf", type=Path, default=kernel_headers.VMLINUX, help="another kernel's BTF")
     parser.add_argument("--whole", action="store_true", help="all of vmlinux.h in place of the cut")
     parser.add_argument("--save", type=Path, help="keep the texts in this folder")
-    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--compile", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("tools", nargs="*")
-    options, rest = parser.parse_known_args()
-    if options.step and options.step[0] == "compile":
-        compile_text(Path(options.step[1]), options.btf, options.whole)
+    options = parser.parse_args()
+    if options.compile:
+        compile_text(options.compile, options.btf, options.whole)
         return 0
-
-    folder = options.save or Path(tempfile.mkdtemp(prefix="bpfduet-stock-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = good = 0
-    for name, script in python_tools(options.tools):
-        output = folder / (name + ".json")
-        with subprocess.Popen(["sleep", "60"]) as sleeper:
-            given = [word.format(pid=sleeper.pid) for word in ARGUMENTS.get(name, [])]
-            got = run(["--capture", str(output), str(script), *given])
-            sleeper.terminate()
-        if not output.exists():
-            print("%-16s no text: %s" % (name, " ".join(got.stdout.split("\n")[-3:])))
-            continue
-        texts += 1
-        step = ["--btf", str(options.btf)] + ["--whole"] * options.whole
-        done = run([*step, "--step", "compile", str(output)])
-        if done.returncode == 0:
-            good += 1
-        else:
-            errors = [line for line in done.stdout.split("\n") if "error:" in line] or [done.stdout[-200:]]
-            print("%-16s does not compile: %s" % (name, errors[0]))
-    print("%d of %d texts compile" % (good, texts))
-    return 0 if good == texts else 1
+    with tempfile.TemporaryDirectory(prefix="bpfduet-stock-") as temporary:
+        outcomes = survey(options.tools, options.save or Path(temporary), options.btf, options.whole)
+    for outcome in outcomes:
+        if outcome.error:
+            print("%-16s %s: %s" % (outcome.name, "does not compile" if outcome.captured else "no text",
+                                    outcome.error))
+    good = sum(not outcome.error for outcome in outcomes)
+    print("%d of %d texts compile" % (good, sum(outcome.captured for outcome in outcomes)))
+    return 0 if good == len(outcomes) else 1
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Set
 
@@ -21,6 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
 from bpfduet import kernel_headers as kh  # noqa: E402
+from bpfduet.kernel_headers import cache, kallsyms, origins  # noqa: E402
+from bpfduet.kernel_headers import folder as folder_side  # noqa: E402
+from bpfduet.kernel_headers import kernel as kernel_side  # noqa: E402
+from bpfduet.kernel_headers.cut import cut  # noqa: E402
+from bpfduet.kernel_headers.folder import (  # noqa: E402
+    FORCED, derived_constants, folder_is_whole, is_kernel_header, kconfig,
+)
+from bpfduet.kernel_headers.index import Index, parse  # noqa: E402
+from bpfduet.kernel_headers.kernel import (  # noqa: E402
+    build_index, dump_btf, helpers_of, parse_config, short_kallsyms, version_code,
+)
+from bpfduet.kernel_headers.text import bcc_side, defined_by, read_sources, words_of  # noqa: E402
 
 VMLINUX = """#ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -116,19 +127,19 @@ struct holder {
 
 
 @pytest.fixture
-def index() -> kh.Index:
-    return kh.parse(VMLINUX)
+def index() -> Index:
+    return parse(VMLINUX)
 
 
-def keys(index: kh.Index, text: str) -> Set[str]:
+def keys(index: Index, text: str) -> Set[str]:
     """The keys of the definitions that a cut's text holds."""
-    return set(kh.parse(text).places)
+    return set(parse(text).places)
 
 
 # --- parser ---
 
 
-def test_every_definition_is_found_and_exact(index: kh.Index) -> None:
+def test_every_definition_is_found_and_exact(index: Index) -> None:
     assert set(index.places) >= {
         "u32", "bool", "struct list_head", "atomic_t", "work_func_t", "end_io_fn", "enum verdict",
         "struct inner", "struct far", "far_t", "far_pair_t", "struct outer", "struct event"}
@@ -140,18 +151,18 @@ def test_every_definition_is_found_and_exact(index: kh.Index) -> None:
 
 
 def test_words_leave_comments_and_strings_out() -> None:
-    assert kh.words_of('a /* b */ "c \\" d" // e\nf') == {"a", "f"}
+    assert words_of('a /* b */ "c \\" d" // e\nf') == {"a", "f"}
 
 
 def test_bcc_side_drops_the_other_side_only() -> None:
     text = ("#ifdef __BCC__\nyes1\n#else\nno1\n#endif\n#if !defined(__BCC__)\nno2\n#ifdef X\nno3\n#else\nno4\n"
             "#endif\n#endif\n#ifdef X\nyes2\n#else\nyes3\n#endif\n#ifndef __BCC__ /* why */\nno5\n#else\nyes4\n#endif\n")
-    found = re.findall(r"yes\d|no\d", kh.bcc_side(text))
+    found = re.findall(r"yes\d|no\d", bcc_side(text))
     assert found == ["yes1", "yes2", "yes3", "yes4"]
 
 
 def test_what_a_program_defines() -> None:
-    tags, names = kh.defined_by(
+    tags, names = defined_by(
         "struct a { struct b { int x; } y; } __attribute__((packed));\nstruct c c1 = {};\nstruct d *f(void) {}\n"
         "typedef struct e { int z; } e_t;\ntypedef unsigned u32;\ntypedef int (*call_t)(int);\n"
         "enum mode { ON = 1, OFF };\ntypedef int four[4];\nstruct __attribute__((packed)) g { int x; };\n"
@@ -163,8 +174,8 @@ def test_what_a_program_defines() -> None:
 # --- cut ---
 
 
-def test_by_value_types_come_along_and_pointers_do_not(index: kh.Index) -> None:
-    text = kh.cut(index, "struct outer *o;")
+def test_by_value_types_come_along_and_pointers_do_not(index: Index) -> None:
+    text = cut(index, "struct outer *o;")
     assert keys(index, text) >= {"struct outer", "struct inner", "u32", "__u32", "atomic_t", "enum verdict",
                                  "end_io_fn", "work_func_t", "far_t", "bool"}
     assert "struct far" not in keys(index, text)
@@ -172,52 +183,52 @@ def test_by_value_types_come_along_and_pointers_do_not(index: kh.Index) -> None:
 
 
 @pytest.mark.parametrize("program", ["o->link->distance", "o->soft->distance", "o->soft->deep.depth"])
-def test_a_pointer_is_followed_where_a_member_is_named(index: kh.Index, program: str) -> None:
-    assert "struct far" in keys(index, kh.cut(index, "struct outer *o; " + program))
+def test_a_pointer_is_followed_where_a_member_is_named(index: Index, program: str) -> None:
+    assert "struct far" in keys(index, cut(index, "struct outer *o; " + program))
 
 
 @pytest.mark.parametrize("program", ["o->link", "o->distance"])
-def test_a_pointer_is_not_followed_for_less(index: kh.Index, program: str) -> None:
-    assert "struct far" not in keys(index, kh.cut(index, "struct outer *o; " + program))
+def test_a_pointer_is_not_followed_for_less(index: Index, program: str) -> None:
+    assert "struct far" not in keys(index, cut(index, "struct outer *o; " + program))
 
 
 @pytest.mark.parametrize("program", ["struct pairs p;", "struct lazy l;"])
-def test_an_array_typedef_needs_its_element(index: kh.Index, program: str) -> None:
-    assert "struct far" in keys(index, kh.cut(index, program))
+def test_an_array_typedef_needs_its_element(index: Index, program: str) -> None:
+    assert "struct far" in keys(index, cut(index, program))
 
 
-def test_enumerators_bring_their_enum_unless_they_look_like_a_variable(index: kh.Index) -> None:
-    assert "FLAG_A = 1" in kh.cut(index, "int x = FLAG_A;")
-    assert "FLAG_A" not in kh.cut(index, "BPF_HASH(start);")
-    assert "true = 1" in kh.cut(index, "return true;")
+def test_enumerators_bring_their_enum_unless_they_look_like_a_variable(index: Index) -> None:
+    assert "FLAG_A = 1" in cut(index, "int x = FLAG_A;")
+    assert "FLAG_A" not in cut(index, "BPF_HASH(start);")
+    assert "true = 1" in cut(index, "return true;")
 
 
-def test_a_programs_own_struct_wins(index: kh.Index) -> None:
+def test_a_programs_own_struct_wins(index: Index) -> None:
     own = "struct event { long mine; }; "
-    assert "kernels_own" not in kh.cut(index, own)
-    text = kh.cut(index, own + "struct holder h;")
+    assert "kernels_own" not in cut(index, own)
+    text = cut(index, own + "struct holder h;")
     assert "struct event___kernel {" in text and "\tstruct event___kernel event;" in text
     assert not re.search(r"struct event\s*\{", text)
 
 
-def test_a_programs_own_names_win(index: kh.Index) -> None:
-    text = kh.cut(index, "enum { VERDICT_NO, OTHER }; typedef long far_t; struct outer o;")
+def test_a_programs_own_names_win(index: Index) -> None:
+    text = cut(index, "enum { VERDICT_NO, OTHER }; typedef long far_t; struct outer o;")
     assert "VERDICT_NO___kernel" in text and "far_t___kernel" in text and "struct far_t" not in text
 
 
-def test_only_constants_that_are_used_count(index: kh.Index) -> None:
+def test_only_constants_that_are_used_count(index: Index) -> None:
     constants = "#define SIZE \\\n\tsizeof(struct far)\n#define TWICE (2 * SIZE)\n"
-    assert "struct far" not in keys(index, kh.cut(index, "int x;", constants))
-    assert "struct far" in keys(index, kh.cut(index, "int x = TWICE;", constants))
+    assert "struct far" not in keys(index, cut(index, "int x;", constants))
+    assert "struct far" in keys(index, cut(index, "int x = TWICE;", constants))
 
 
 def test_helpers_types_are_there_without_being_named() -> None:
-    index = kh.parse(VMLINUX)
+    index = parse(VMLINUX)
     index.helpers = "#define M(n) struct inner n\nstruct stack { struct far frames[4]; };\nvoid f(struct outer *o);"
-    plain = kh.cut(index, "int x;")
+    plain = cut(index, "int x;")
     assert "struct far" in keys(index, plain) and "struct outer;\n" in plain
     assert "struct outer" not in keys(index, plain)
-    assert "struct inner" in keys(index, kh.cut(index, "M(y);"))
+    assert "struct inner" in keys(index, cut(index, "M(y);"))
 
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
@@ -226,9 +237,9 @@ def test_helpers_types_are_there_without_being_named() -> None:
     "int f(struct outer *o) { return o->link->deep.depth + o->soft->distance; }",
     "struct event { int x; }; struct holder h; far_t *f(enum verdict v);",
 ])
-def test_a_cut_compiles(index: kh.Index, program: str) -> None:
+def test_a_cut_compiles(index: Index, program: str) -> None:
     done = subprocess.run(["clang", "-target", "bpf", "-fsyntax-only", "-Wall", "-Werror", "-x", "c", "-"],
-                          input=kh.cut(index, program) + program + "\n", text=True, capture_output=True)
+                          input=cut(index, program) + program + "\n", text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -240,7 +251,7 @@ def test_includes_are_read_and_the_others_named(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/b.h").write_text('#include "c.h"\n')
     (tmp_path / "sub/c.h").write_text("deepest\n#ifndef __BCC__\n#include <bpf/bpf_helpers.h>\n#endif\n")
-    text, others = kh.read_sources('#include "a.h"\n#include <my/own.h>\n', [tmp_path])
+    text, others = read_sources('#include "a.h"\n#include <my/own.h>\n', [tmp_path])
     assert "deepest" in text and others == ("linux/fs.h", "my/own.h")
 
 
@@ -248,33 +259,33 @@ def test_includes_are_read_and_the_others_named(tmp_path: Path) -> None:
     ("linux/fs.h", True), ("uapi/linux/new_thing.h", True), ("my/own.h", False), ("stdio.h", False),
     ("linux/../../../etc/passwd", False), ("linux//x.h", False), ("bcc/proto.h", False)])
 def test_only_kernel_headers_become_empty_files(name: str, kernels: bool) -> None:
-    assert kh.is_kernel_header(name) == kernels
+    assert is_kernel_header(name) == kernels
 
 
-def test_kconfig_holds_what_the_program_asks_for(index: kh.Index) -> None:
-    index.config = kh.parse_config("CONFIG_BPF_SYSCALL=y\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=64\n# CONFIG_D is not set\n")
+def test_kconfig_holds_what_the_program_asks_for(index: Index) -> None:
+    index.config = parse_config("CONFIG_BPF_SYSCALL=y\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=64\n# CONFIG_D is not set\n")
     index.functions = {"BPF_FUNC_new": 212}
-    text = kh.kconfig(index, "#ifdef CONFIG_B\nCONFIG_C\n#endif", "#define LAST 1\n")
+    text = kconfig(index, "#ifdef CONFIG_B\nCONFIG_C\n#endif", "#define LAST 1\n")
     assert "#define CONFIG_BPF_SYSCALL 1\n" in text and "#define CONFIG_B_MODULE 1\n" in text
     assert "#define CONFIG_C 64\n" in text and "CONFIG_A" not in text and "CONFIG_D" not in text
     assert "#define BPF_FUNC_new 212\n" in text
     assert text.index("_UAPI__LINUX_BPF_H__") < text.index("struct pt_regs {") < text.index("LAST")
-    assert "#define CONFIG_A 1\n" in kh.kconfig(index, None, "")
+    assert "#define CONFIG_A 1\n" in kconfig(index, None, "")
 
 
 def test_dentry_names_length_comes_from_btf() -> None:
-    old = kh.parse("struct dentry {\n\tunsigned char d_iname[32];\n};\n")
-    new = kh.parse("union shortname_store {\n\tunsigned char string[40];\n};\n\nstruct dentry {\n"
+    old = parse("struct dentry {\n\tunsigned char d_iname[32];\n};\n")
+    new = parse("union shortname_store {\n\tunsigned char string[40];\n};\n\nstruct dentry {\n"
                    "\tunion shortname_store d_shortname;\n};\n")
-    assert kh.derived_constants(old) == [("DNAME_INLINE_LEN", "32")]
-    assert kh.derived_constants(new) == [("DNAME_INLINE_LEN", "40")]
+    assert derived_constants(old) == [("DNAME_INLINE_LEN", "32")]
+    assert derived_constants(new) == [("DNAME_INLINE_LEN", "40")]
 
 
 @pytest.mark.parametrize("release, version, code", [
     ("6.18.44-x", "#1 SMP", (6, 18, 44)), ("6.1.0-56-amd64", "#1 SMP Debian 6.1.192-2 (2026)", (6, 1, 192)),
     ("5.15", "", (5, 15, 0)), ("4.19.300", "", (4, 19, 255))])
 def test_version(release: str, version: str, code: object) -> None:
-    assert kh.version_code(release, version) == code
+    assert version_code(release, version) == code
 
 
 @pytest.mark.parametrize("mapper", [
@@ -283,22 +294,23 @@ def test_version(release: str, version: str, code: object) -> None:
 ])
 def test_helper_numbers_of_old_and_new_libraries(mapper: bytes) -> None:
     blob = b"\x7fELF\0" + mapper + b"enum bpf_func_id {};\0..\n#ifndef __BPF_HELPERS_H\nu32 x;\0#ifndef __BCC_PROTO_H\ny\0"
-    text, functions = kh.helpers_of(blob)
+    text, functions = helpers_of(blob)
     assert functions == {"BPF_FUNC_unspec": 0, "BPF_FUNC_one": 1, "BPF_FUNC_two": 2}
     assert "u32 x;" in text and "\ny" in text and "\0" not in text
-    assert kh.helpers_of(b"nothing") == ("", {})
+    assert helpers_of(b"nothing") == ("", {})
 
 
 def test_numbers_that_the_kernel_knows_are_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     library = tmp_path / "libbcc.so.0"
     library.write_bytes(b"__BPF_FUNC_MAPPER(FN)\n\tFN(old), \\\n\tFN(new), \\\nenum bpf_func_id")
-    monkeypatch.setattr(kh, "find_libbcc", lambda: library)
-    monkeypatch.setattr(kh, "dump_btf", lambda _: "enum bpf_func_id {\n\tBPF_FUNC_old = 0,\n};\n")
-    assert kh.build_index(tmp_path).functions == {"BPF_FUNC_new": 1}
+    monkeypatch.setattr(kernel_side, "find_libbcc", lambda: library)
+    text = "struct task_struct {\n\tint pid;\n};\n\nenum bpf_func_id {\n\tBPF_FUNC_old = 0,\n};\n"
+    monkeypatch.setattr(kernel_side, "read_btf", lambda _: parse(text))
+    assert build_index(tmp_path).functions == {"BPF_FUNC_new": 1}
 
 
 def test_short_kallsyms_keeps_what_bcc_asks_for() -> None:
-    text = kh.short_kallsyms("00 T bpf_probe_read_kernel\n00 t vfs_read\n00 T __x64_sys_bpf\n00 t bpf_x\t[mod]\n")
+    text = short_kallsyms("00 T bpf_probe_read_kernel\n00 t vfs_read\n00 T __x64_sys_bpf\n00 t bpf_x\t[mod]\n")
     assert re.findall(r"T (\w+)$", text, re.M) == ["__x64_sys_bpf", "bpf_probe_read_kernel"]
     assert all(int(line.split()[0], 16) for line in text.splitlines())
 
@@ -314,14 +326,14 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     root = tmp_path / "cache"
     root.mkdir(mode=0o755)
 
-    def build(_: Path) -> kh.Index:
+    def build(_: Path) -> Index:
         with open(tmp_path / "built.txt", "a") as file:
             file.write("built\n")
-        index = kh.parse(VMLINUX)
+        index = parse(VMLINUX)
         index.kallsyms = "ffffffff81000000 T bpf_probe_read_kernel\n"
         return index
 
-    monkeypatch.setattr(kh, "build_index", build)
+    monkeypatch.setattr(cache, "build_index", build)
     yield lambda: kh.Kernel(btf, root)
 
 
@@ -363,9 +375,34 @@ def test_a_corrupt_folder_is_made_again(kernel: Callable[[], kh.Kernel], harm: C
     assert not list(folder.parent.glob(".new-*"))
 
 
+def test_a_writer_that_dies_leaves_nothing_that_is_used(kernel: Callable[[], kh.Kernel],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file it gets to, the next one makes the folder whole."""
+    really, folders = folder_side.write_file, set()
+    for survived in range(len(FORCED) + 1):
+        written: List[Path] = []
+
+        def dying(path: Path, content: bytes) -> None:
+            if len(written) == survived:
+                raise KeyboardInterrupt
+            written.append(path)
+            really(path, content)
+        with monkeypatch.context() as patch:
+            patch.setattr(folder_side, "write_file", dying)
+            with pytest.raises(KeyboardInterrupt):
+                kernel().cut("struct inner x;", [])
+        half = next((kernel().folder / "cuts").glob("*"), None)
+        assert half is None or not folder_is_whole(half, FORCED)
+        whole = kernel().cut("struct inner x;", [])
+        assert folder_is_whole(whole, FORCED)
+        folders.add(whole)
+        shutil.rmtree(whole)
+    assert len(folders) == 1
+
+
 def test_a_whole_folder_is_used_as_it_is(kernel: Callable[[], kh.Kernel], monkeypatch: pytest.MonkeyPatch) -> None:
     folder = kernel().cut("struct inner x;", [])
-    monkeypatch.setattr(kh, "kconfig", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(cache, "kconfig", lambda *_: pytest.fail("made again"))
     assert kernel().cut("struct inner x;", []) == folder
 
 
@@ -414,7 +451,7 @@ def test_many_threads_at_once(kernel: Callable[[], kh.Kernel]) -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 8 and len(set(found)) == 1
-    assert kh.folder_is_whole(found[0], kh.FORCED)
+    assert folder_is_whole(found[0], FORCED)
 
 
 def test_old_kernels_are_removed(kernel: Callable[[], kh.Kernel]) -> None:
@@ -474,8 +511,8 @@ def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(kh, "MODULES", tmp_path / "modules")
-    monkeypatch.setattr(kh, "KHEADERS", tmp_path / "none.tar.xz")
+    monkeypatch.setattr(origins, "MODULES", tmp_path / "modules")
+    monkeypatch.setattr(origins, "KHEADERS", tmp_path / "none.tar.xz")
     folder = tmp_path / "modules" / os.uname().release
     (folder / "build/include/config").mkdir(parents=True)
     return folder
@@ -516,8 +553,8 @@ def test_kernels_own_headers_are_unpacked_once(modules: Path, tmp_path: Path, mo
     (tmp_path / "h/include/linux").mkdir(parents=True)
     (tmp_path / "h/include/linux/kconfig.h").write_text("real")
     subprocess.run(["tar", "-cJf", str(tmp_path / "k.tar.xz"), "-C", str(tmp_path / "h"), "."], check=True)
-    monkeypatch.setattr(kh, "KHEADERS", tmp_path / "k.tar.xz")
-    monkeypatch.setattr(kh, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(origins, "KHEADERS", tmp_path / "k.tar.xz")
+    monkeypatch.setattr(origins, "cache_folder", lambda: tmp_path / "cache")
     (tmp_path / "cache").mkdir()
     monkeypatch.setenv("BPFDUET_HEADERS", "kheaders")
     first = kh.folder_for("", [])
@@ -527,7 +564,7 @@ def test_kernels_own_headers_are_unpacked_once(modules: Path, tmp_path: Path, mo
 
 
 def test_explain_tells_every_origin(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kh, "VMLINUX", modules / "no-btf")
+    monkeypatch.setattr(origins, "VMLINUX", modules / "no-btf")
     assert [(origin, usable) for origin, usable, _ in kh.explain()] == [
         ("btf", False), ("real", False), ("kheaders", False)]
 
@@ -596,16 +633,6 @@ def test_offsets_are_the_running_kernels(whole: bool, tmp_path: Path) -> None:
 
 
 @needs_bcc
-@pytest.mark.parametrize("tool", ["opensnoop", "execsnoop", "syscount", "tcplife", "runqlat", "biosnoop", "offcputime"])
-def test_stock_tools_compile(tool: str) -> None:
-    if not Path("/usr/sbin/%s-bpfcc" % tool).exists():
-        pytest.skip("bpfcc-tools is not installed")
-    done = subprocess.run([PYTHON, str(ROOT / "tests/compat/stock_tools.py"), tool], text=True,
-                          capture_output=True)
-    assert done.returncode == 0 and "1 of 1 texts compile" in done.stdout, done.stdout + done.stderr
-
-
-@needs_bcc
 def test_a_tracepoints_types_need_not_be_named() -> None:
     if not Path("/sys/kernel/tracing/events/sched/sched_switch").exists():
         pytest.skip("tracefs is not mounted")
@@ -642,13 +669,13 @@ def test_kallsyms_is_short_for_the_call_alone() -> None:
 @needs_bcc
 def test_the_mount_does_not_travel() -> None:
     script = """
-import sys, pathlib
+import os, pathlib, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from bpfduet import kernel_headers
 read = lambda: len(pathlib.Path("/proc/kallsyms").read_text().splitlines())
 before = read()
-during = kernel_headers.without_kallsyms(lambda: (read(), kernel_headers.subprocess.run(
-    ["nsenter", "--mount=/proc/%d/ns/mnt" % kernel_headers.os.getpid(), "wc", "-l", "/proc/kallsyms"],
+during = kernel_headers.without_kallsyms(lambda: (read(), subprocess.run(
+    ["nsenter", "--mount=/proc/%d/ns/mnt" % os.getpid(), "wc", "-l", "/proc/kallsyms"],
     stdout=-1, text=True).stdout))
 assert during[0] < before / 10, during
 assert int(during[1].split()[0]) == before == read(), (before, during)
@@ -664,7 +691,7 @@ def test_without_kallsyms_hands_exceptions_over(monkeypatch: pytest.MonkeyPatch)
     def refuse(_: Path) -> None:
         raise PermissionError("no CAP_SYS_ADMIN")
 
-    monkeypatch.setattr(kh, "_hide_kallsyms", refuse)
+    monkeypatch.setattr(kallsyms, "hide_kallsyms", refuse)
     monkeypatch.setattr(kh.Kernel, "kallsyms", lambda self: Path("/nonexistent"))
     assert kh.without_kallsyms(lambda: 23) == 23  # not allowed: the call runs all the same
     with pytest.raises(ZeroDivisionError):
@@ -672,17 +699,18 @@ def test_without_kallsyms_hands_exceptions_over(monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_bcc
-def test_a_cut_is_fast() -> None:
-    kh.Kernel(kh.VMLINUX).index()
-    started = time.monotonic()
-    kh.folder_for("struct task_struct *t; struct sock *s; /* %f */ int x%d;" % (started, os.getpid()), [])
-    assert time.monotonic() - started < 0.5  # 0.035 s on an idle machine
+def test_a_cut_is_small() -> None:
+    """What makes BCC fast: a program with two of the largest structs needs little of the types."""
+    folder = kh.folder_for("struct task_struct *t; struct sock *s; t->pid; s->sk_family;", []).path
+    assert folder is not None
+    whole = len(kh.Kernel(kh.VMLINUX).index().text)
+    assert (folder / "include/linux/kconfig.h").stat().st_size < whole / 20
 
 
 @pytest.mark.skipif(shutil.which("clang") is None or shutil.which("bpftool") is None or not kh.VMLINUX.exists(),
                     reason="needs clang, bpftool and BTF")
 def test_constants_compile_ahead_of_time(tmp_path: Path) -> None:
-    (tmp_path / "vmlinux.h").write_text(kh.dump_btf(kh.VMLINUX))
+    (tmp_path / "vmlinux.h").write_text(dump_btf(kh.VMLINUX))
     uses = sorted({name for name in re.findall(r"^#define (\w+) ", kh.CONSTANTS.read_text(), re.M)
                    if name.isupper() and not name.startswith("__")})
     program = tmp_path / "uses.bpf.c"

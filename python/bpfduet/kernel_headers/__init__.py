@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Kernel headers for BCC, made out of the running kernel's BTF.
+
+BCC compiles against a folder that the environment variable BCC_KERNEL_SOURCE names. This package
+makes such a folder: ``include/linux/kconfig.h`` holds the configuration, the types the program
+needs (a cut of what ``bpftool btf dump`` prints) and the constants BTF does not hold; every other
+header is empty. docs/headers.md tells why that works and what it costs.
+
+    headers = kernel_headers.folder_for(text, [Path("headers")])
+    headers.apply(os.environ)
+    bpf = kernel_headers.without_kallsyms(lambda: bcc.BPF(text=text))
+
+Everything is cached by kernel build; a cache another user could write to is not used.
+"""
+from __future__ import annotations
+
+from .cache import CONSTANTS, Kernel, kernel_key
+from .kallsyms import without_kallsyms
+from .kernel import VMLINUX, HeadersError, find_libbcc
+from .origins import Headers, explain, folder_for, make
+from .store import cache_folder, is_private, prune, write_file
+from .text import read_sources
+
+__all__ = [
+    "CONSTANTS", "VMLINUX", "Headers", "HeadersError", "Kernel", "cache_folder", "explain",
+    "find_libbcc", "folder_for", "is_private", "kernel_key", "make", "prune", "read_sources",
+    "without_kallsyms", "write_file",
+]

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Files in a folder that only this user can write."""
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+STALE_SECONDS = 3600.0
+
+
+def is_private(path: Path) -> bool:
+    """Whether only root and this user can change what `path`, a folder, holds or leads to."""
+    path = Path(os.path.abspath(path))
+    for folder in (path, *path.parents):
+        try:
+            info = os.lstat(folder)
+        except OSError:
+            return False
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid not in (0, os.geteuid()):
+            return False
+        others = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if others and (folder == path or not info.st_mode & stat.S_ISVTX):
+            return False
+    return True
+
+
+@functools.lru_cache(maxsize=None)
+def _private_folder() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="bpfduet-headers-"))
+    atexit.register(shutil.rmtree, str(path), True)
+    return path
+
+
+def cache_folder() -> Path:
+    """The folder of the cache: the first usual place that only this user can write, else a private.
+
+    The private one lives in the folder for temporary files and as long as the process.
+    """
+    places = []
+    if os.environ.get("XDG_CACHE_HOME", "").startswith("/"):
+        places.append(Path(os.environ["XDG_CACHE_HOME"]))
+    if os.geteuid() == 0:
+        places.append(Path("/var/cache"))
+    elif os.environ.get("HOME", "").startswith("/"):
+        places.append(Path(os.environ["HOME"]) / ".cache")
+    for place in places:
+        path = (Path(os.path.realpath(place)) / "bpfduet")
+        try:
+            path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if is_private(path) and os.access(path, os.W_OK):
+            return path
+    return _private_folder()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in place at once that only its owner can change, whatever the umask."""
+    missing = []
+    for folder in path.parents:
+        if folder.is_dir():
+            break
+        missing.append(folder)
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o755, exist_ok=True)
+    temporary = path.with_name(".new-%d-%d" % (os.getpid(), threading.get_ident()))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    os.rename(temporary, path)
+
+
+def prune(folder: Path, prefix: str, keep: int) -> None:
+    """Remove all but the `keep` entries used last, and what died half-written."""
+    entries = []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            age = os.stat(folder / name).st_mtime
+        except OSError:
+            continue
+        if name.startswith(".new-"):
+            if time.time() - age > STALE_SECONDS:
+                entries.append((-1.0, name))
+        elif name.startswith(prefix):
+            entries.append((age, name))
+    living = sorted((entry for entry in entries if entry[0] >= 0), reverse=True)
+    for _, name in [entry for entry in entries if entry[0] < 0] + living[keep:]:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
