@@ -14,6 +14,10 @@
 #ifndef BPFDUET_BCC_H
 #define BPFDUET_BCC_H
 
+/* Of real kernel headers; where they are cut out of BTF the types are there already. */
+#include <linux/sched.h>
+#include <uapi/linux/ptrace.h>
+
 #include "bpfduet_pick.h"
 
 #ifndef __always_inline
@@ -29,12 +33,20 @@
 /* Records that could not be written. Must stay the first map: it is -1 below. */
 BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 #define DUET_LOST_MAP ((void *)bpf_pseudo_fd(1, -1))
+#define BPF_COUNT_LOST()
+#define count_lost() duet_count_lost(DUET_LOST_MAP)
 
 /* -- constants set from the command line -------------------------------- */
 
 #define CONFIG(type, name, value) \
 	static const type name = DUET_PICK(DUET_SET_##name, value)
 #define DUET_SHARED_CONFIG CONFIG
+/*
+ * A constant that nearly every run has another value of. The frontend can fill it
+ * in when it loads what was compiled before: here it is one immediate, whole.
+ */
+#define DUET_LATE(name)                                                      \
+	({ u64 late_ = name; asm volatile("" : "+r"(late_)); late_; })
 
 #define CONFIG_STR(name, size) \
 	static const char name[size] __attribute__((aligned(8))) = DUET_PICK(DUET_SET_##name, "")
@@ -58,6 +70,14 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 #define DUET_SET_GIVEN(name) (name##_fd)
 #define DUET_SET_LOOKUP(name, key) \
 	bpf_map_lookup_elem((void *)bpf_pseudo_fd(1, DUET_PICK(DUET_SET_##name, 0)), key)
+
+/* -- maps ---------------------------------------------------------------- */
+
+/* BCC's own, with the number of entries from the command line. */
+#undef BPF_STACK_TRACE
+#define BPF_STACK_TRACE(name, entries)                                       \
+	BPF_TABLE("stacktrace", int, struct bpf_stacktrace, name,            \
+		  roundup_pow_of_two(DUET_PICK(DUET_ENTRIES_##name, entries)))
 
 /* -- events -------------------------------------------------------------- */
 
@@ -194,18 +214,25 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
 #define DUET_ARGS5(reg) DUET_ARGS4(reg), (void *)reg##5(regs_)
 #define DUET_ARGS6(reg) DUET_ARGS5(reg), (void *)reg##6(regs_)
 
+/*
+ * BCC loads and attaches whatever has such a name. The frontend leaves out a
+ * program that this run does not need by giving it another one.
+ */
+#define DUET_NAME(prefix, name) \
+	DUET_PASTE(DUET_PICK(DUET_OFF_##prefix##__##name, prefix##__), name)
+
 #define DUET_PROG(name, ctx_type, regs, list, args...)                       \
-	static __always_inline int ____##name(ctx_type *ctx, ##args);        \
+	static __always_inline int DUET_PASTE(____, name)(ctx_type *ctx, ##args);        \
 	int name(ctx_type *ctx)                                              \
 	{                                                                    \
 		struct pt_regs *regs_ = (void *)(regs);                      \
 		(void)regs_;                                                 \
 		_Pragma("GCC diagnostic push")                               \
 		_Pragma("GCC diagnostic ignored \"-Wint-conversion\"")       \
-		return ____##name(ctx list);                                 \
+		return DUET_PASTE(____, name)(ctx list);                                 \
 		_Pragma("GCC diagnostic pop")                                \
 	}                                                                    \
-	static __always_inline int ____##name(ctx_type *ctx, ##args)
+	static __always_inline int DUET_PASTE(____, name)(ctx_type *ctx, ##args)
 
 #define DUET_REG1(r) PT_REGS_PARM1(r)
 #define DUET_REG2(r) PT_REGS_PARM2(r)
@@ -227,21 +254,27 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
 #define DUET_LIST(args...) DUET_PASTE(DUET_ARGS, DUET_NARGS(args))
 
 #define KPROBE(func, args...) \
-	DUET_PROG(kprobe__##func, struct pt_regs, ctx, DUET_LIST(args)(DUET_REG), ##args)
+	DUET_PROG(DUET_NAME(kprobe, func), struct pt_regs, ctx, DUET_LIST(args)(DUET_REG), ##args)
 #define KRETPROBE(func, args...) \
-	DUET_PROG(kretprobe__##func, struct pt_regs, ctx, \
+	DUET_PROG(DUET_NAME(kretprobe, func), struct pt_regs, ctx, \
 		  DUET_PASTE(DUET_RET, DUET_NARGS(args)), ##args)
 #define KSYSCALL(call, args...) \
-	DUET_PROG(kprobe__sys_##call, struct pt_regs, PT_REGS_SYSCALL_CTX(ctx), \
+	DUET_PROG(DUET_NAME(kprobe, sys_##call), struct pt_regs, PT_REGS_SYSCALL_CTX(ctx), \
 		  DUET_LIST(args)(DUET_SYS), ##args)
 #define KRETSYSCALL(call, args...) \
-	DUET_PROG(kretprobe__sys_##call, struct pt_regs, ctx, \
+	DUET_PROG(DUET_NAME(kretprobe, sys_##call), struct pt_regs, ctx, \
 		  DUET_PASTE(DUET_RET, DUET_NARGS(args)), ##args)
 #define UPROBE(name, target, args...) \
 	DUET_PROG(uprobe__##name, struct pt_regs, ctx, DUET_LIST(args)(DUET_REG), ##args)
 #define URETPROBE(name, target, args...) \
 	DUET_PROG(uretprobe__##name, struct pt_regs, ctx, \
 		  DUET_PASTE(DUET_RET, DUET_NARGS(args)), ##args)
+#define PROBE(name, args...) \
+	DUET_PROG(probe__##name, struct pt_regs, ctx, DUET_LIST(args)(DUET_REG), ##args)
+#define RETPROBE(name, args...) \
+	DUET_PROG(retprobe__##name, struct pt_regs, ctx, \
+		  DUET_PASTE(DUET_RET, DUET_NARGS(args)), ##args)
+#define BEGIN(name) int begin__##name(struct bpf_raw_tracepoint_args *ctx)
 #define USDT(name, target) int usdt__##name(struct pt_regs *ctx)
 #define PERF_EVENT(name) int perf_event__##name(struct bpf_perf_event_data *ctx)
 #define XDP(name) int xdp__##name(struct xdp_md *ctx)
@@ -249,19 +282,18 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
 #define CGROUP_SKB(direction, name) int cgroup_skb__##name(struct __sk_buff *ctx)
 #define SOCKET_FILTER(name) int socket_filter__##name(struct __sk_buff *ctx)
 
-/*
- * BCC loads and attaches whatever has such a name. The frontend leaves out a
- * program that this run does not need by giving it another one.
- */
 #undef TRACEPOINT_PROBE
 #define TRACEPOINT_PROBE(category, event)                                    \
-	int DUET_PASTE(DUET_PICK(DUET_OFF_tracepoint__##category##__##event, tracepoint__), \
-		       category##__##event)                                  \
+	int DUET_NAME(tracepoint, category##__##event)                       \
 	(struct tracepoint__##category##__##event *args)
 #undef RAW_TRACEPOINT_PROBE
 #define RAW_TRACEPOINT_PROBE(event)                                          \
-	int DUET_PASTE(DUET_PICK(DUET_OFF_raw_tracepoint__##event, raw_tracepoint__), event) \
-	(struct bpf_raw_tracepoint_args *ctx)
+	int DUET_NAME(raw_tracepoint, event)(struct bpf_raw_tracepoint_args *ctx)
+#undef KFUNC_PROBE
+#define KFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_NAME(kfunc, func), ##args)
+#undef KRETFUNC_PROBE
+#define KRETFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_NAME(kretfunc, func), ##args)
+#define DUET_TRAMPOLINE(name, args...) BPF_PROG(name, ##args)
 
 #define RAW_TRACEPOINT_ARG(n) (ctx->args[n])
 

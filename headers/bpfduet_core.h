@@ -32,6 +32,7 @@
 /* static: a tool that does not use them does not have them */
 #define DUET_SHARED_CONFIG(type, name, value) \
 	static const volatile type name __attribute__((unused)) = value
+#define DUET_LATE(name) (name) /* all of them are filled in late here */
 #define DUET_SHARED_CONFIG_STR(name, size) \
 	static const volatile char name[size] __attribute__((unused, aligned(8))) = ""
 
@@ -305,6 +306,8 @@ struct duet_lost_map {
 	__type(value, u64);
 };
 extern struct duet_lost_map bpfduet_lost;
+#define BPF_COUNT_LOST() struct duet_lost_map bpfduet_lost SEC(".maps")
+#define count_lost() duet_count_lost(&bpfduet_lost)
 
 #define BPF_RINGBUF_OUTPUT(name, pages)                                      \
 	struct duet_lost_map bpfduet_lost SEC(".maps");                      \
@@ -418,6 +421,9 @@ static __always_inline unsigned int bpf_log2l(unsigned long v)
 #define TP_DATA_LOC_READ(dst, field) \
 	bpf_probe_read_kernel_str((void *)(dst), sizeof(*(dst)), TP_DATA_LOC(field))
 
+/* Run once by the frontend. */
+#define BEGIN(name) SEC("raw_tp") int begin__##name(struct bpf_raw_tracepoint_args *ctx)
+
 #define RAW_TRACEPOINT_PROBE(event)                                          \
 	SEC("raw_tracepoint/" #event)                                        \
 	int raw_tracepoint__##event(struct bpf_raw_tracepoint_args *ctx)
@@ -441,6 +447,9 @@ static __always_inline unsigned int bpf_log2l(unsigned long v)
 	SEC("uprobe/" target) int BPF_KPROBE(uprobe__##name, ##args)
 #define URETPROBE(name, target, args...) \
 	SEC("uretprobe/" target) int BPF_KRETPROBE(uretprobe__##name, ##args)
+/* Of the kernel or of user space: the spec's target decides. */
+#define PROBE(name, args...) SEC("kprobe") int BPF_KPROBE(probe__##name, ##args)
+#define RETPROBE(name, args...) SEC("kretprobe") int BPF_KRETPROBE(retprobe__##name, ##args)
 #ifdef BPFDUET_USDT
 #define USDT(name, target) SEC("usdt/" target) int usdt__##name(struct pt_regs *ctx)
 /* BCC counts arguments from 1 and stores into a variable of any width. */

@@ -23,18 +23,19 @@ static __always_inline bool task_matches(void)
 	if (filter_pid || filter_tid) {
 		u64 id = bpf_get_current_pid_tgid();
 
-		if (filter_pid && filter_pid != (u32)(id >> 32))
+		if (filter_pid && DUET_LATE(filter_pid) != (u32)(id >> 32))
 			return false;
-		if (filter_tid && filter_tid != (u32)id)
+		if (filter_tid && DUET_LATE(filter_tid) != (u32)id)
 			return false;
 	}
 	if (filter_cgroup &&
-	    filter_cgroup != (u64)bpf_get_current_ancestor_cgroup_id(filter_cgroup_level))
+	    DUET_LATE(filter_cgroup) !=
+		    (u64)bpf_get_current_ancestor_cgroup_id(filter_cgroup_level))
 		return false;
 	if (filter_uid != (u32)-1 && filter_uid != (u32)bpf_get_current_uid_gid())
 		return false;
 	if (filter_comm[0]) {
-		u64 comm[2];
+		u64 comm[2] = {};	/* Linux 6.1 does not fill up what it returns */
 
 		bpf_get_current_comm(&comm, sizeof(comm));
 		if (comm[0] != CONFIG_STR_WORD(filter_comm, 0) ||
@@ -42,6 +43,17 @@ static __always_inline bool task_matches(void)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * The same for packets that leave: whether the socket of this one is in the cgroup of
+ * --cgroup and `-- COMMAND`. In programs on cgroups and at tc's egress.
+ */
+static __always_inline bool skb_matches(struct __sk_buff *skb)
+{
+	return !filter_cgroup ||
+	       DUET_LATE(filter_cgroup) ==
+		       (u64)bpf_skb_ancestor_cgroup_id(skb, filter_cgroup_level);
 }
 
 #ifdef BPFDUET_CONTAINERS	/* defined before the include: declares maps */
@@ -75,15 +87,19 @@ static __always_inline bool container_matches(void)
 
 /*
  * The length that bpf_probe_read_*_str() returned, as the size of a record: an
- * error counts as the empty string. The barrier keeps clang from comparing a copy,
- * of which the verifier would learn nothing.
+ * error counts as the empty string, and so does 0, which that gives in Linux 6.12
+ * and before. The barriers keep clang from comparing a copy, or len - 1 once, of
+ * which the verifier would learn nothing.
  */
 static __always_inline u64 string_bytes(long returned, u64 max)
 {
 	u64 len = returned;
 
 	asm volatile("" : "+r"(len));
-	return len > max ? 1 : len;
+	if (len > max)
+		len = 1;
+	asm volatile("" : "+r"(len));
+	return len ? len : 1;
 }
 
 /*

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes as ct
+import itertools
 import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from . import kernel_headers
+from . import libbpf
+from .attach import Attacher, programs_of, usdt_arguments, usdt_contexts
 from .errors import Error
-from .model import ARRAY_TYPES, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
+from .model import ARRAY_TYPES, LOCK_TYPE, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
 from .paths import HEADERS
 
 LOST_MAP = b"bpfduet_lost"
@@ -27,6 +29,8 @@ _CONFIG_STR = re.compile(r"^\s*(?:DUET_SHARED_)?CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)
                          re.MULTILINE)
 # bcc.libbcc has it too, but as a private name
 _RING_CALLBACK = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_int)
+_FUNCTION = re.compile(r"^static __always_inline \w+ (\w+)\([^)]*\)\n\{\n(.*?)^\}",
+                       re.MULTILINE | re.DOTALL)
 _PINNED_SET = re.compile(r"^DUET_PINNED_SET\((\w+)\)", re.MULTILINE)
 _INTEGERS = {
     "bool": ("bool", 1), "u8": ("uint", 1), "u16": ("uint", 2), "u32": ("uint", 4),
@@ -36,24 +40,39 @@ _INTEGERS = {
 }
 
 
+def _read_by_filters(source: str) -> Set[str]:
+    """All names in the shared filters that a kernel half calls, and in those that they call."""
+    headers = sorted(HEADERS.glob("bpfduet_*task.h"))
+    bodies = dict(_FUNCTION.findall("".join(path.read_text() for path in headers)))
+    names: Set[str] = set()
+    called = [name for name in re.findall(r"\b(\w+)\s*\(", source) if name in bodies]
+    while called:
+        found = set(re.findall(r"\w+", bodies[called.pop()])) - names
+        names |= found
+        called += found & bodies.keys()
+    return names
+
+
 def configs_of(source: str) -> Dict[str, Config]:
     """The CONFIG constants of a kernel half, by name.
 
     BCC has no global data and so no type description to ask; the macro calls are read from
-    the text. Those of bpfduet_task.h count if the task filter is called.
+    the text. Those of bpfduet_task.h count if a filter that reads them is called.
     """
-    texts = [source]
-    if re.search(r"\btask_matches\s*\(", source):
-        texts.append((HEADERS / "bpfduet_task.h").read_text())
+    read = _read_by_filters(source)
+    shared = (HEADERS / "bpfduet_task.h").read_text()
     configs = {}
-    for text in texts:
+    for text in (source, shared):
         for ctype, name in _CONFIG.findall(text):
+            if text is shared and name not in read:
+                continue
             if ctype not in _INTEGERS:
                 raise Error(f"CONFIG({ctype}, {name}, ...): '{ctype}' is not an integer type")
             kind, size = _INTEGERS[ctype]
             configs[name] = Config(name, None, size, kind)
         for name, size in _CONFIG_STR.findall(text):
-            configs[name] = Config(name, None, int(size), "string")
+            if text is source or name in read:
+                configs[name] = Config(name, None, int(size), "string")
     return configs
 
 
@@ -74,6 +93,8 @@ def _field(name: str, offset: int, ctype: Any) -> Field:
             return Field(name, offset, ct.sizeof(ctype), "string")
         inner = _field(name, offset, element)
         return Field(name, offset, inner.size, inner.kind, ctype._length_, inner.fields)
+    if ctype.__name__ == LOCK_TYPE:
+        return Field(name, offset, ct.sizeof(ctype), "lock")
     if issubclass(ctype, (ct.Structure, ct.Union)):
         members = tuple(_field(entry[0], getattr(ctype, entry[0]).offset, entry[1])
                         for entry in ctype._fields_ if not entry[0].startswith("__pad_"))
@@ -87,25 +108,14 @@ def _field(name: str, offset: int, ctype: Any) -> Field:
     return Field(name, offset, ct.sizeof(ctype), kind)
 
 
-def define(name: str, value: object) -> str:
-    """-D for one of the macros that DUET_PICK() looks at."""
-    if isinstance(value, bytes):
-        value = '"' + "".join(f"\\{byte:03o}" for byte in value.rstrip(b"\0")) + '"'
-    return f"-D{name}=,{int(value) if isinstance(value, bool) else value}"
-
-
 @contextlib.contextmanager
-def _captured_stderr() -> Iterator[Callable[[], str]]:
+def _captured_stderr() -> Iterator[IO[bytes]]:
     """BCC, clang and libbpf write to descriptor 2: collect it, to show it when it matters."""
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(buffering=0) as file:
         saved = os.dup(2)
         os.dup2(file.fileno(), 2)
-
-        def text() -> str:
-            file.seek(0)
-            return file.read().decode(errors="backslashreplace")
         try:
-            yield text
+            yield file
         finally:
             os.dup2(saved, 2)
             os.close(saved)
@@ -115,38 +125,45 @@ class Program:
     """A kernel half that BCC has compiled, loaded and attached.
 
     ``source`` is the .bpf.c file. ``configs``: values of CONFIG constants, int or bytes.
-    ``pages``: sizes of ring buffers by map. ``off``: programs to leave out. ``pinned``: paths
-    of pinned maps by the name they replace. ``verbose`` shows what BCC and clang say.
+    ``pages``: sizes of ring buffers by map, ``entries``: of other maps. ``off``: programs to leave out. ``pinned``: paths
+    of pinned maps by the name they replace. ``settings``: what the spec says of programs by
+    name (attach.Settings). ``verbose`` shows what BCC and clang say.
     """
 
     def __init__(self, source: Path, configs: Dict[str, Any], pages: Dict[str, int],
-                 off: List[str], pinned: Dict[str, bytes], verbose: bool = False):
-        import bcc      # late: LLVM is slow to load, and --help does not need it
-        from bcc.libbcc import lib
-        # bcc declares only those that it calls itself
-        lib.bpf_num_tables.argtypes, lib.bpf_num_tables.restype = [ct.c_void_p], ct.c_size_t
-        lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
-        lib.bpf_table_name.restype = ct.c_char_p
-        self._lib = lib
+                 entries: Dict[str, int], off: List[str], pinned: Dict[str, bytes],
+                 settings: Dict[str, Dict[str, str]], verbose: bool = False):
+        from . import compiled      # late: LLVM is slow to load, and --help does not need it
+        self._lib = lib = compiled.library()
         self._text = text = source.read_text()
-        cflags = ["-D__BCC__", f"-I{HEADERS}", f"-I{source.resolve().parent}"]
-        cflags += [define(f"DUET_SET_{name}", value) for name, value in configs.items()]
-        cflags += [define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
-        cflags += [define(f"DUET_OFF_{name}", "off__") for name in off]
+        folders = [HEADERS, source.resolve().parent]
+        cflags = ["-D__BCC__", *(f"-I{folder}" for folder in folders)]
+        cflags += [compiled.define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
+        cflags += [compiled.define(f"DUET_ENTRIES_{name}", value)
+                   for name, value in entries.items()]
+        cflags += [compiled.define(f"DUET_OFF_{name}", "off__") for name in off]
+        self._settings = settings
+        self._unattached = [program for program in programs_of(text) if program.name not in off]
+        self._attacher: Optional[Attacher] = None
+        contexts = usdt_contexts(self._unattached, settings)
+        text = usdt_arguments(contexts, self._unattached) + text
         self._pinned = []
         for name, path in pinned.items():
             self._pinned.append(self._open_pinned(path))
-            cflags.append(define(f"DUET_SET_{name}", self._pinned[-1]))
-        kernel_headers.folder_for(text, [source.resolve().parent, HEADERS]).apply(os.environ)
-        with _captured_stderr() as said:
+            cflags.append(compiled.define(f"DUET_SET_{name}", self._pinned[-1]))
+        # a pinned map's descriptor, which is in the flags, is this process's
+        reuse = not self._pinned
+        with _captured_stderr() as stderr:
             try:
-                compiled: Callable[[], Any] = lambda: bcc.BPF(text=text.encode(), cflags=cflags)
-                self.bpf = kernel_headers.without_kallsyms(compiled)
+                self.bpf = compiled.load(
+                    compiled.Source(text, cflags, folders, configs, contexts), stderr, reuse)
+            except Error:
+                raise
             except Exception as error:      # BCC raises nothing more precise
                 failure: Optional[Exception] = error
             else:
                 failure = None
-            noise = said()
+            noise = compiled.written(stderr).decode(errors="backslashreplace")
         if failure:
             raise Error(self._explain(str(failure), source), noise) from failure
         if verbose:
@@ -178,6 +195,16 @@ class Program:
             return f"the kernel's verifier rejects a program (its log is above): {rejected[1]}"
         return said
 
+    def attach(self, counters: Dict[str, str], group: Optional[str], own_group: bool) -> None:
+        """Attach what BCC has not attached by its name, and open counters: perf events by map.
+        ``group`` is the folder of the cgroup that the run is limited to; ``own_group``: it was
+        made for the run. Raises Error."""
+        self._attacher = Attacher(self.bpf, self._settings, group, own_group)
+        for name, event in counters.items():
+            self._attacher.open_counters(name, event)
+        for program in self._unattached:
+            self._attacher.attach(program)
+
     # -- types ---------------------------------------------------------------
 
     def types(self, configs: Dict[str, Config]) -> Types:
@@ -200,6 +227,13 @@ class Program:
             maps[shown] = MapInfo(shown, kind, key, value,
                                   int(lib.bpf_table_max_entries_id(module, index)))
         return Types(maps, configs, events)
+
+    def own_maps(self) -> Dict[str, int]:
+        """The tool's maps by name, each with its descriptor; not those of bpfduet's making."""
+        lib, module = self._lib, self.bpf.module
+        names = [lib.bpf_table_name(module, index) for index in range(lib.bpf_num_tables(module))]
+        return {name.decode(): int(lib.bpf_table_fd(module, name)) for name in names
+                if not name.startswith(b"bpfduet_") and not name.endswith(b"__type")}
 
     def _described(self, table: bytes, part: str, name: str) -> Field:
         import json
@@ -270,18 +304,20 @@ class Program:
 
     # -- reports -------------------------------------------------------------------
 
-    def entries(self, name: str, clear: bool) -> List[Tuple[bytes, List[bytes]]]:
-        """All (key, values) of a map; one value, or one for each CPU. ``clear`` empties it."""
+    def entries(self, name: str, clear: bool, locked: bool) -> List[Tuple[bytes, List[bytes]]]:
+        """All (key, values) of a map; one value, or one for each CPU. ``clear`` empties it;
+        ``locked`` values are read, and emptied, under the spin lock that they hold."""
         table = self.bpf[name.encode()]
         kind = MAP_TYPES[table.ttype]
+        flags = libbpf.F_LOCK if locked else 0
         if clear and kind in ("hash", "lru_hash"):
-            taken = self._take_all(table)
+            taken = self._take_all(table, flags)
             if taken is not None:
                 return taken
         found = []
         for key in list(table.keys()):
             try:
-                leaf = table[key]
+                leaf = libbpf.lookup(table, key, flags) if locked else table[key]
             except KeyError:
                 continue
             values = [bytes(leaf)]
@@ -294,33 +330,44 @@ class Program:
             if not clear:
                 continue
             if kind in ARRAY_TYPES:
-                table[key] = type(leaf)()
+                libbpf.update(table, key, type(leaf)(), flags)
             else:
                 with contextlib.suppress(KeyError):
                     del table[key]
         return found
 
-    def _take_all(self, table: Any) -> Optional[List[Tuple[bytes, List[bytes]]]]:
+    def stack(self, name: str, number: int) -> Optional[List[int]]:
+        """The addresses of a stack, the innermost first; None if the map has none of that id."""
+        table = self.bpf[name.encode()]
+        leaf = table.Leaf()
+        key = ct.c_int(number)
+        if self._lib.bpf_lookup_elem(table.map_fd, ct.byref(key), ct.byref(leaf)) < 0:
+            return None
+        addresses = (ct.c_uint64 * (ct.sizeof(leaf) // 8)).from_buffer(leaf)
+        return list(itertools.takewhile(bool, addresses))
+
+    @staticmethod
+    def _take_all(table: Any, flags: int) -> Optional[List[Tuple[bytes, List[bytes]]]]:
         """Read and delete in one system call, so that no count falls between the two.
 
         None where the kernel cannot (before 5.6)."""
         keys = (table.Key * table.max_entries)()
         leaves = (table.Leaf * table.max_entries)()
-        batch, count = ct.c_uint32(0), ct.c_uint32(table.max_entries)
-        done = self._lib.bpf_lookup_and_delete_batch(
-            table.map_fd, None, ct.byref(batch), keys, leaves, ct.byref(count))
-        if done != 0 and ct.get_errno() != 2:   # ENOENT: that was the last batch
+        count = libbpf.take_batch(table.map_fd, keys, leaves, table.max_entries, flags)
+        if count is None:
             return None
         key, leaf = ct.sizeof(table.Key), ct.sizeof(table.Leaf)
         raw_keys, raw_leaves = bytes(keys), bytes(leaves)
         return [(raw_keys[i * key:(i + 1) * key], [raw_leaves[i * leaf:(i + 1) * leaf]])
-                for i in range(count.value)]
+                for i in range(count)]
 
     # -- the end ----------------------------------------------------------------------
 
     def detach(self) -> None:
         """Stop the programs; maps and what is in the buffers can still be read."""
         bpf = self.bpf
+        if self._attacher:
+            self._attacher.detach()
         for table, stop in ((bpf.tracepoint_fds, bpf.detach_tracepoint),
                             (bpf.raw_tracepoint_fds, bpf.detach_raw_tracepoint),
                             (bpf.kprobe_fds, bpf.detach_kprobe_event),
@@ -333,6 +380,8 @@ class Program:
 
     def close(self) -> None:
         """Detach and free everything."""
+        if self._attacher:
+            self._attacher.detach()
         self.bpf.cleanup()
         if self._ring:
             self._lib.bpf_free_ringbuf(self._ring)

@@ -1,0 +1,561 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""What BCC has compiled, kept for the next start, which then needs no compiler.
+
+LLVM's result is maps and instructions. A file keeps them, and the next start with the same text,
+flags, kernel and BCC loads what is in it. All else is BCC's own Python code in either case: it
+asks libbcc about a module, and ``Library`` answers for one that comes from a file.
+docs/start-up.md tells what is kept, when it is not used, and what it saves.
+"""
+from __future__ import annotations
+
+import contextlib
+import ctypes as ct
+import errno
+import fcntl
+import functools
+import hashlib
+import marshal
+import os
+import re
+import stat
+import struct
+import time
+import zlib
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from . import kernel_headers
+from .errors import Error
+from .features import tracefs
+from .model import MAP_TYPES
+
+KEEP = 64
+# How long to wait for another process that compiles the same: it may have been stopped.
+PATIENCE_S, LOOK_S = 30.0, 0.01
+# BPF_MAP_CREATE with a few numbers makes these, and nothing else belongs to them.
+PLAIN_MAPS = frozenset([
+    "hash", "array", "perf_event_array", "percpu_hash", "percpu_array", "stack_trace", "lru_hash",
+    "lru_percpu_hash", "lpm_trie", "queue", "stack", "ringbuf",
+])
+# Maps that are not the program's alone: a fresh one would be another.
+_SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
+_TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
+_LATE = re.compile(r"\bDUET_LATE\((\w+)\)")
+_CONFIG = re.compile(r"CONFIG\(\s*u(32|64)\s*,\s*(\w+)\s*,")
+_INSTRUCTION = struct.Struct("=BBhi")   # opcode, registers, offset, immediate
+_LOAD_IMM64, _MOVES, _CALL, _MAP_FD = 0x18, (0xb4, 0xb7), 0x85, 1
+
+
+class NotCovered(Exception):
+    """A module that is more than maps and instructions."""
+
+
+class Table(NamedTuple):
+    """A map: what it is made of, and what BCC tells of it."""
+
+    name: bytes
+    made_of: Tuple[int, int, int, int, int]     # type, key size, value size, entries, flags
+    type_id: int
+    max_entries: int
+    flags: int
+    key: bytes      # the C types, in BCC's JSON
+    leaf: bytes
+
+
+class Function(NamedTuple):
+    """A program: instructions, and the numbers of those to fill in a map or a constant."""
+
+    name: bytes
+    code: bytes
+    maps: Tuple[Tuple[int, int], ...]       # (instruction, number of the table)
+    late: Tuple[Tuple[int, str], ...]       # (instruction, name of the constant)
+
+
+class Compiled(NamedTuple):
+    """A module of BCC's; ``said`` is what the compiler wrote to stderr."""
+
+    tables: Tuple[Table, ...]
+    functions: Tuple[Function, ...]
+    license: bytes
+    version: int
+    said: bytes
+
+
+class Source(NamedTuple):
+    """What BCC gets. ``folders`` are those of the includes, which ``cflags`` name too;
+    ``constants`` the values of CONFIG constants; ``contexts`` bcc.USDT objects."""
+
+    text: str
+    cflags: List[str]
+    folders: List[Path]
+    constants: Dict[str, Any]
+    contexts: List[Any]
+
+
+def define(name: str, value: object) -> str:
+    """-D for one of the macros that DUET_PICK() looks at."""
+    if isinstance(value, bytes):
+        value = '"' + "".join(f"\\{byte:03o}" for byte in value.rstrip(b"\0")) + '"'
+    return f"-D{name}=,{int(value) if isinstance(value, bool) else value}"
+
+
+def _flags(source: Source, constants: Dict[str, Any]) -> List[str]:
+    return source.cflags + [define(f"DUET_SET_{name}", value) for name, value in constants.items()]
+
+
+# -- to and from bytes ---------------------------------------------------------------------
+
+
+def to_bytes(compiled: Optional[Compiled]) -> bytes:
+    """The content of a file, with a checksum in front. None: not covered."""
+    content: Any = compiled and (tuple(tuple(one) for one in compiled.tables),
+                                 tuple(tuple(one) for one in compiled.functions), *compiled[2:])
+    payload = marshal.dumps(content, 4)
+    return b"%08x\n" % zlib.crc32(payload) + payload
+
+
+def from_bytes(raw: bytes) -> Compiled:
+    """What ``to_bytes`` was given. Raises NotCovered, and ValueError if the bytes are not its."""
+    if raw[:9] != b"%08x\n" % zlib.crc32(raw[9:]):
+        raise ValueError("damaged")
+    content = marshal.loads(raw[9:])
+    if content is None:
+        raise NotCovered("as was seen before")
+    tables, functions, *rest = content
+    return Compiled(tuple(Table(*one) for one in tables),
+                    tuple(Function(*one) for one in functions), *rest)
+
+
+# -- a module that BCC has just compiled ---------------------------------------------------
+
+
+def placeholder(name: str, bits: int) -> int:
+    """The number that stands for a late constant; positive also where it is a signed one."""
+    mark = int.from_bytes(hashlib.sha256(name.encode()).digest()[:bits // 8], "little")
+    return mark >> 2 | 1 << bits - 3
+
+
+def late_constants(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
+    """Those constants that are filled in when a program is loaded, with their placeholders.
+
+    ``whole`` is the text with its includes. Zero is none of them: it means that the constant
+    is not set, and code is left out for that."""
+    bits = {name: int(number) for number, name in _CONFIG.findall(whole)}
+    return {name: placeholder(name, bits[name]) for name in set(_LATE.findall(whole))
+            if name in bits and 0 < int(constants.get(name, 0)) < 1 << bits[name] - 1}
+
+
+def _signed(number: int) -> int:
+    """The lower 32 bits as an immediate."""
+    return int(ct.c_int32(number).value)
+
+
+def _map_attributes(lib: Any, fd: int) -> Tuple[int, int, int, int, int]:
+    """What the kernel says of a map: the first fields of struct bpf_map_info, without its id."""
+    info, size = (ct.c_uint32 * 6)(), ct.c_uint32(24)
+    if lib.bpf_obj_get_info(fd, info, ct.byref(size)) != 0:
+        raise NotCovered("the kernel does not describe its maps")
+    kind, _, key, value, entries, flags = info
+    return kind, key, value, entries, flags
+
+
+def _table(lib: Any, module: Any, number: int) -> Tuple[int, Table]:
+    """A map and its descriptor."""
+    name = lib.bpf_table_name(module, number)
+    fd = lib.bpf_table_fd(module, name)
+    table = Table(name, _map_attributes(lib, fd), lib.bpf_table_type_id(module, number),
+                  lib.bpf_table_max_entries_id(module, number),
+                  lib.bpf_table_flags_id(module, number), lib.bpf_table_key_desc(module, name),
+                  lib.bpf_table_leaf_desc(module, name))
+    if table.type_id != table.made_of[0] or MAP_TYPES.get(table.type_id) not in PLAIN_MAPS:
+        raise NotCovered("a map of a type that needs more")
+    if b'"bpf_' in table.leaf:
+        raise NotCovered("a spin lock or a timer, which the kernel finds by BTF")
+    return fd, table
+
+
+def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int, str]) -> Function:
+    """A program. ``tables``: numbers of the maps by descriptor; ``marks``: names of the late
+    constants by placeholder."""
+    maps, late = [], []
+    parts = {_signed(half) for mark in marks for half in (mark, mark >> 32) if half}
+    instructions = enumerate(_INSTRUCTION.iter_unpack(code))
+    for place, (opcode, registers, _, immediate) in instructions:
+        value, halves = immediate, {immediate}
+        if opcode == _LOAD_IMM64:
+            upper = next(instructions)[1][3]
+            value, halves = upper << 32 | immediate & 0xffffffff, {immediate, upper}
+        elif opcode not in _MOVES:
+            value = 0
+        source = registers >> 4
+        if opcode == _LOAD_IMM64 and source == _MAP_FD and immediate in tables:
+            maps.append((place, tables[immediate]))
+        elif opcode in (_LOAD_IMM64, _CALL) and source:
+            raise NotCovered("an address that only this process knows, or a call of a function")
+        elif value in marks:
+            late.append((place, marks[value]))
+        elif halves & parts:
+            raise NotCovered("a constant that is not loaded as it is")
+    return Function(name, code, tuple(maps), tuple(late))
+
+
+def describe(lib: Any, module: Any, marks: Dict[int, str], said: bytes) -> Compiled:
+    """What is needed to load a module without compiling it. Raises NotCovered."""
+    found = [_table(lib, module, number) for number in range(lib.bpf_num_tables(module))]
+    tables = {fd: number for number, (fd, _) in enumerate(found)}
+    names = [lib.bpf_function_name(module, number)
+             for number in range(lib.bpf_num_functions(module))]
+    functions = [_function(name, ct.string_at(lib.bpf_function_start(module, name),
+                                              lib.bpf_function_size(module, name)), tables, marks)
+                 for name in names]
+    return Compiled(tuple(table for _, table in found), tuple(functions),
+                    lib.bpf_module_license(module), lib.bpf_module_kern_version(module), said)
+
+
+# -- a module that comes from a file ---------------------------------------------------------
+
+
+class Module:
+    """A module with its maps made. Its public methods are libbcc's functions of that name."""
+
+    def __init__(self, lib: Any, compiled: Compiled, constants: Dict[str, Any]):
+        self._lib = lib
+        self._compiled = compiled
+        self._numbers = {table.name: number for number, table in enumerate(compiled.tables)}
+        self._fds: List[int] = []
+        try:
+            for table in compiled.tables:
+                self._fds.append(self._made(table))
+            self._code = {function.name: self._filled(function, constants)
+                          for function in compiled.functions}
+        except Exception:
+            self.bpf_module_destroy()
+            raise
+
+    def _made(self, table: Table) -> int:
+        """A new map's descriptor."""
+        kind, *attributes = table.made_of
+        fd = self._lib.bcc_create_map(kind, table.name, *attributes)
+        if fd < 0:
+            raise OSError(ct.get_errno(), "a map cannot be made")
+        return int(fd)
+
+    def _filled(self, function: Function, constants: Dict[str, Any]) -> Any:
+        """Instructions in memory, with this process's maps and this run's constants."""
+        code = ct.create_string_buffer(function.code, len(function.code))
+
+        def fill(place: int, value: int) -> None:
+            struct.pack_into("=i", code, place * _INSTRUCTION.size + 4, _signed(value))
+
+        for place, number in function.maps:
+            fill(place, self._fds[number])
+        for place, name in function.late:
+            value = int(constants[name])
+            fill(place, value)
+            if function.code[place * _INSTRUCTION.size] == _LOAD_IMM64:
+                fill(place + 1, value >> 32)
+        return code
+
+    def bpf_module_destroy(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def bpf_module_license(self) -> bytes:
+        return self._compiled.license
+
+    def bpf_module_kern_version(self) -> int:
+        return self._compiled.version
+
+    def bpf_num_functions(self) -> int:
+        return len(self._compiled.functions)
+
+    def bpf_function_name(self, number: int) -> bytes:
+        return self._compiled.functions[number].name
+
+    def bpf_function_start(self, name: bytes) -> Optional[int]:
+        return ct.addressof(self._code[name]) if name in self._code else None
+
+    def bpf_function_size(self, name: bytes) -> int:
+        return len(self._code[name])
+
+    def bpf_num_tables(self) -> int:
+        return len(self._compiled.tables)
+
+    def bpf_table_name(self, number: int) -> bytes:
+        return self._compiled.tables[number].name
+
+    def bpf_table_id(self, name: bytes) -> int:
+        return self._numbers.get(name, -1)
+
+    def bpf_table_fd(self, name: bytes) -> int:
+        return self._fds[self._numbers[name]] if name in self._numbers else -1
+
+    def bpf_table_type_id(self, number: int) -> int:
+        return self._compiled.tables[number].type_id if number >= 0 else -1
+
+    def bpf_table_max_entries_id(self, number: int) -> int:
+        return self._compiled.tables[number].max_entries
+
+    def bpf_table_flags_id(self, number: int) -> int:
+        return self._compiled.tables[number].flags
+
+    def bpf_table_key_desc(self, name: bytes) -> bytes:
+        return self._compiled.tables[self._numbers[name]].key
+
+    def bpf_table_leaf_desc(self, name: bytes) -> bytes:
+        return self._compiled.tables[self._numbers[name]].leaf
+
+    def bcc_func_load(self, *arguments: Any) -> int:
+        # A device or a kind of attachment is what bcc_prog_load() does not take.
+        *plain, device, attach_type = arguments
+        if device is not None or attach_type != -1:
+            ct.set_errno(errno.ENOTSUP)
+            return -1
+        return int(self._lib.bcc_prog_load(*plain))
+
+
+def _for_either(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    own = getattr(Module, name)
+
+    def call(module: Any, *arguments: Any) -> Any:
+        return (own if isinstance(module, Module) else real)(module, *arguments)
+    return call
+
+
+class Library:
+    """libbcc, to which a ``Module`` is as good as one of its own."""
+
+    def __init__(self, real: Any):
+        self._real = real
+        self._given: Dict[bytes, Module] = {}
+        for name in vars(Module):
+            if not name.startswith("_"):
+                setattr(self, name, _for_either(name, getattr(real, name)))
+        real.bcc_create_map.argtypes = [ct.c_int, ct.c_char_p] + [ct.c_int] * 4
+        real.bcc_prog_load.argtypes = [
+            ct.c_int, ct.c_char_p, ct.c_void_p, ct.c_int, ct.c_char_p, ct.c_uint, ct.c_int,
+            ct.c_void_p, ct.c_uint]
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._real, name)
+        setattr(self, name, function)       # some are called for every record
+        return function
+
+    def bpf_module_create_c_from_string(self, text: bytes, *arguments: Any) -> Any:
+        """The module that was given the name ``text``, or what libbcc makes of that text."""
+        if text in self._given:
+            return self._given.pop(text)
+        return self._real.bpf_module_create_c_from_string(text, *arguments)
+
+    def compile(self, text: str, cflags: List[str], marks: Dict[int, str],
+                stderr: IO[bytes]) -> Compiled:
+        """A text as BCC compiles it. Raises ValueError if it does not, and NotCovered."""
+        flags = (ct.c_char_p * len(cflags))(*map(os.fsencode, cflags))
+        module = self._real.bpf_module_create_c_from_string(
+            text.encode(), 0, flags, len(flags), True, None)
+        if not module:
+            raise ValueError("Failed to compile BPF module")
+        try:
+            return describe(self._real, module, marks, written(stderr))
+        finally:
+            self._real.bpf_module_destroy(module)
+
+    def program(self, compiled: Compiled, constants: Dict[str, Any]) -> Any:
+        """The bcc.BPF of a module, loaded and attached as BCC does it."""
+        import bcc
+        module = Module(self._real, compiled, constants)
+        name = b"bpfduet module %d" % id(module)
+        self._given[name] = module
+        bpf = bcc.BPF.__new__(bcc.BPF)
+        try:
+            bpf.__init__(text=name)
+        except Exception:
+            with contextlib.suppress(Exception):    # it may not have come far
+                bpf.cleanup()
+            module.bpf_module_destroy()
+            raise
+        return bpf
+
+
+@functools.lru_cache(maxsize=None)
+def library() -> Any:
+    """libbcc, for bcc's Python code and for ours: a ``Library``, if bcc is as expected."""
+    import bcc
+    from bcc.libbcc import lib
+    # bcc declares only those that it calls itself
+    lib.bpf_num_tables.argtypes, lib.bpf_num_tables.restype = [ct.c_void_p], ct.c_size_t
+    lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
+    lib.bpf_table_name.restype = ct.c_char_p
+    try:
+        if bcc.lib is not lib or bcc.table.lib is not lib:
+            return lib
+        bcc.lib = bcc.table.lib = Library(lib)
+    except AttributeError:
+        return lib
+    return bcc.lib
+
+
+# -- the cache -------------------------------------------------------------------------------
+
+
+class Entry:
+    """The place of a compiled program in the cache. ``marks`` are its late constants."""
+
+    def __init__(self, key: str, flags: List[str], marks: Dict[int, str]):
+        self.flags = flags
+        self.marks = marks
+        self._folder = kernel_headers.cache_folder() / "programs"
+        self._path = self._folder / f"program-{key}"
+        self._lock = self._folder / f"lock-{key[0]}"    # a few for all, which stay
+
+    def read(self) -> Optional[Compiled]:
+        """What is there, if it is whole and only this user and root can have written it.
+        Raises NotCovered if that is what is there."""
+        try:
+            with open(self._path, "rb", opener=_no_link) as file:
+                info = os.fstat(file.fileno())
+                if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o022 \
+                        or info.st_uid not in (0, os.geteuid()) \
+                        or not kernel_headers.is_private(self._folder):
+                    return None
+                raw = file.read()
+            os.utime(self._path)
+            return from_bytes(raw)
+        except (OSError, ValueError, TypeError, EOFError):
+            return None
+
+    def write(self, compiled: Optional[Compiled]) -> None:
+        """Keep this, or that it is not covered; those not used for longest go."""
+        with contextlib.suppress(OSError):
+            kernel_headers.write_file(self._path, to_bytes(compiled))
+            kernel_headers.prune(self._folder, "program-", KEEP)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Others that want to compile the same wait meanwhile, but not for ever."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                self._folder.mkdir(mode=0o755, exist_ok=True)
+                file = stack.enter_context(open(self._lock, "ab"))
+                _take(file)
+            yield
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def _take(file: IO[bytes]) -> None:
+    """Take the lock, which goes with the process that holds it, or lose patience."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(LOOK_S)
+
+
+def _modules() -> List[Tuple[str, int]]:
+    """The loaded modules that have BTF: types may be theirs."""
+    with os.scandir(kernel_headers.VMLINUX.parent) as found:
+        return sorted((one.name, one.stat().st_size) for one in found)
+
+
+def entry_of(source: Source) -> Optional[Entry]:
+    """Where a source's program is kept, named after all that decides what BCC makes of it.
+    None if not all is known. Raises Error and OSError."""
+    if source.contexts or os.environ.get("BPFDUET_HEADERS", "btf") != "btf" \
+            or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
+        return None
+    whole, _ = kernel_headers.read_sources(source.text, source.folders)
+    if _SHARED_MAPS.search(whole):
+        return None
+    late = late_constants(whole, source.constants)
+    flags = _flags(source, {**source.constants, **late})
+    formats = [tracefs() / "events" / category / event / "format"
+               for category, event in sorted(set(_TRACEPOINT.findall(whole)))]
+    files = [Path(__file__), kernel_headers.CONSTANTS, Path("/sys/devices/system/cpu/possible"),
+             *(path for path in formats if path.exists())]
+    environment = sorted(item for item in os.environ.items()
+                         if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
+    made_of = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
+               flags, environment, [path.read_bytes() for path in files])
+    key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
+    return Entry(key, flags, {mark: name for name, mark in late.items()})
+
+
+# -- a program, either way ---------------------------------------------------------------------
+
+
+def written(stderr: IO[bytes]) -> bytes:
+    """What is in the file that stands for stderr."""
+    stderr.seek(0)
+    return stderr.read()
+
+
+@contextlib.contextmanager
+def _headers_of(source: Source) -> Iterator[kernel_headers.Headers]:
+    """The kernel's headers are there, and the working directory has none: BCC looks there first."""
+    # BCC reads the arguments of USDT probes by code that it writes itself
+    made = [context.get_text() for context in source.contexts]
+    headers = kernel_headers.folder_for("\n".join([source.text, *made]), source.folders)
+    headers.apply(os.environ)
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    os.chdir(headers.path or "/")
+    try:
+        yield headers
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def _compile(source: Source, entry: Entry, lib: Library, stderr: IO[bytes]) -> Compiled:
+    """What goes into an entry. Raises NotCovered, and ValueError if it must not be kept."""
+    with _headers_of(source) as headers:
+        if headers.origin != "btf":
+            raise ValueError("headers that may change")
+        try:
+            return lib.compile(source.text, entry.flags, entry.marks, stderr)
+        except NotCovered:
+            entry.write(None)       # or the next start would compile twice, too
+            raise
+
+
+def _kept(source: Source, entry: Entry, lib: Library, stderr: IO[bytes]) -> Any:
+    """The program of an entry, which is made if it is not there."""
+    compiled = entry.read()
+    if compiled is None:
+        with entry.alone():
+            compiled = entry.read()     # another process may have been faster
+            if compiled is None:
+                compiled = _compile(source, entry, lib, stderr)
+                bpf = lib.program(compiled, source.constants)
+                entry.write(compiled)
+                return bpf
+    stderr.write(compiled.said)
+    return lib.program(compiled, source.constants)
+
+
+def _load(source: Source, entry: Optional[Entry], stderr: IO[bytes]) -> Any:
+    import bcc
+    if entry is not None:
+        try:
+            return _kept(source, entry, library(), stderr)
+        except Exception:   # whatever it is, BCC may do it, or says why not
+            stderr.seek(0)
+            stderr.truncate()
+    with _headers_of(source):
+        return bcc.BPF(text=source.text.encode(), cflags=_flags(source, source.constants),
+                       usdt_contexts=source.contexts)
+
+
+def load(source: Source, stderr: IO[bytes], reuse: bool = True) -> Any:
+    """The bcc.BPF of a source, its programs loaded and attached. ``stderr`` is a file that stands
+    for it, unbuffered. Without ``reuse``, or with BPFDUET_NO_CACHE in the environment, nothing
+    that was kept is used."""
+    entry = None
+    if reuse and isinstance(library(), Library) and not os.environ.get("BPFDUET_NO_CACHE"):
+        with contextlib.suppress(Error, OSError):
+            entry = entry_of(source)
+    return kernel_headers.without_kallsyms(functools.partial(_load, source, entry, stderr))
