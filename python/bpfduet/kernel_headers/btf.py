@@ -21,6 +21,9 @@ _MODES = {1: "byte", 2: "HI"}
 _ENUM_BODY = re.compile(r"\benum(?: \w+)? \{\n\s*(\w+) = [^}]*\}(?! __attribute__)")
 
 
+_PAD = re.compile(r"^(\t+)long: 64;$", re.MULTILINE)
+
+
 class BadBtf(Exception):
     """A file is no BTF, or a damaged one."""
 
@@ -82,6 +85,16 @@ def sizes(btf: Btf) -> Dict[str, int]:
                 ambiguous.add(key)
             found[key] = entry.size
     return {key: size for key, size in found.items() if key not in ambiguous}
+
+
+def with_single_pads(text: str) -> str:
+    """C text in which no two pads of a struct are one bit-field to the compiler.
+
+    clang makes one integer of neighbouring bit-fields. BCC lays structs out for the host and
+    generates code for BPF, whose integers of more than 64 bits are aligned otherwise: a member
+    behind such pads would be read 8 or 16 bytes off.
+    """
+    return _PAD.sub(r"\1long: 0;\n\1long: 64;", text)
 
 
 def with_enum_sizes(text: str, btf: Btf) -> str:

@@ -52,7 +52,7 @@ def _real() -> Optional[Path]:
     if not build.is_dir():
         raise HeadersError("%s does not exist: no headers are installed for this kernel" % build)
     found = None
-    for name in ("include/config/kernel.release", "include/generated/utsrelease.h"):
+    for name in ("include/generated/utsrelease.h", "include/config/kernel.release"):
         try:
             text = (build / name).read_text()
         except OSError:
