@@ -3,7 +3,11 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests
+# make check      install what is needed, run all tests: check-native, then check-vm
+# make check-native  on this machine's kernel alone
+# make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS="tests/parity -k opens"
+# make vm-shell   a shell in such a guest; KERNEL=6.12
+# make bench-startup   measure BCC mode's start-up beside stock BCC's
 # make bench      measure against the peers (never part of the tests)
 # make install    PREFIX, DESTDIR
 #
@@ -20,6 +24,10 @@ PREFIX ?= /usr/local
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 
+# Kernel series of the guests; KERNEL is the one of vm-shell.
+KERNELS ?= 6.1 6.12
+KERNEL ?= $(lastword $(KERNELS))
+
 TOOLS_DIR ?= shared_bpf
 TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
 LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c,$(wildcard c_loader/*.c)))
@@ -30,6 +38,9 @@ WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
 	-DDUET_VERSION='"$(shell cat VERSION)"'
 LIBS := -lbpf -lelf -lz -ljansson
+# Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
+STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a)
+STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
 # Debian keeps asm/*.h, which usdt.bpf.h wants, in a folder of the architecture.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Iheaders -I$(TOOLS_DIR) \
@@ -48,7 +59,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all static objects demo check bench install clean tests deps
+.PHONY: all static objects demo bench-startup check check-native check-vm vm-shell bench install clean tests deps
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
@@ -87,6 +98,9 @@ $(BUILD)/c/%.o: c_loader/%.c $(wildcard c_loader/*.h) VERSION
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) -c $< -o $@
 
+$(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
+$(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
+
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
@@ -97,25 +111,26 @@ $(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h $(wildcard c_loa
 
 $(BUILD)/bin/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
 
 $(BUILD)/bin/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(STACKS) -o $@
 
-STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s $(LDFLAGS) $^ $(LIBS) -o $@
+STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s $(LDFLAGS) $^ $(LIBS)
 
 $(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(STATIC)
+	$(call say,LINK,$@)$(STATIC) $(STACKS_LIBS) -o $@
 
 $(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(STATIC)
+	$(call say,LINK,$@)$(STATIC) $(STACKS) -o $@
 
 # -- tests -------------------------------------------------------------------------------
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver $(BUILD)/tests/stacks_driver
+	$(if $(SANITIZE),,@$(MAKE) --no-print-directory TOOLS_DIR=tests/tools BUILD=$(BUILD)/tests/tools all)
 
 $(BUILD)/tests/test_%: tests/unit/c/test_%.c $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
@@ -123,7 +138,7 @@ $(BUILD)/tests/test_%: tests/unit/c/test_%.c $(BUILD)/libbpfduet.a
 
 $(BUILD)/tests/%: tests/unit/c/%.c $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
 
 deps:
 	@scripts/install-deps.sh build run
@@ -133,14 +148,32 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 
-check:
+check: check-native
+	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm; else \
+		echo "check: no apt-get, so no guests: their kernels are Debian's packages"; fi
+
+check-native:
 	@scripts/install-deps.sh build run test
 	@scripts/check.sh
+
+check-vm:
+	@scripts/install-deps.sh build run test vm
+	@$(MAKE) --no-print-directory all static tests
+	@$(PYTHON) tests/vm/run.py $(KERNELS) $(if $(TESTS),-- $(TESTS))
+
+vm-shell:
+	@scripts/install-deps.sh build run test vm
+	@$(MAKE) --no-print-directory all static tests
+	@$(PYTHON) tests/vm/run.py --shell $(KERNEL)
 
 bench:
 	@scripts/install-deps.sh build run bench
 	@$(MAKE) --no-print-directory all static
 	@$(PYTHON) tests/bench/bench.py
+
+bench-startup:
+	@scripts/install-deps.sh build run bench
+	@$(PYTHON) tests/bench/startup.py
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

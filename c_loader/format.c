@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NS_PER_S 1000000000LL
 
@@ -115,28 +116,57 @@ static json_int floor_divide(json_int a, json_int b)
 	return a / b - (a % b < 0);
 }
 
-const char *formatter__hms(struct formatter *f, json_int wall_ns)
+static bool broken_down(json_int wall_ns, bool utc, struct tm *tm)
 {
-	json_int second = floor_divide(wall_ns, NS_PER_S);
-	time_t t = (time_t)second;
-	struct tm tm;
+	time_t t = (time_t)floor_divide(wall_ns, NS_PER_S);
 
-	/* Most records share their second with the one before. */
-	if (f->hms[0] && second == f->second)
-		return f->hms;
-	if (!localtime_r(&t, &tm) || !strftime(f->hms, sizeof(f->hms), "%H:%M:%S", &tm))
-		strcpy(f->hms, "??:??:??");
-	f->second = second;
-	return f->hms;
+	return utc ? gmtime_r(&t, tm) : localtime_r(&t, tm);
 }
 
-static void put_wall(struct formatter *f, struct buf *out, uint64_t mono_ns, uint32_t digits)
+const char *formatter__hms(struct formatter *f, json_int wall_ns, bool utc)
 {
+	json_int second = floor_divide(wall_ns, NS_PER_S);
+	struct clock_face *face = &f->faces[utc];
+	struct tm tm;
+
+	if (face->hms[0] && second == face->second)
+		return face->hms;
+	if (!broken_down(wall_ns, utc, &tm) ||
+	    !strftime(face->hms, sizeof(face->hms), "%H:%M:%S", &tm))
+		strcpy(face->hms, "??:??:??");
+	face->second = second;
+	return face->hms;
+}
+
+#define ZONE "{zone}"
+
+void formatter__heading(struct formatter *f, struct buf *out, const struct column *c)
+{
+	json_int start_ns = (json_int)f->clock.start_mono_ns + f->clock.wall_minus_mono_ns;
+	const char *zone = c->format == FORMAT_WALL ? strstr(c->heading, ZONE) : NULL;
+	char name[64] = "UTC";
+	struct tm tm;
+
+	if (!zone) {
+		buf__puts(out, c->heading);
+		return;
+	}
+	if (!c->utc &&
+	    (!broken_down(start_ns, false, &tm) || !strftime(name, sizeof(name), "%Z", &tm)))
+		name[0] = '\0';
+	buf__write(out, c->heading, (size_t)(zone - c->heading));
+	buf__puts(out, name);
+	buf__puts(out, zone + strlen(ZONE));
+}
+
+static void put_wall(struct formatter *f, struct buf *out, uint64_t mono_ns, const struct column *c)
+{
+	uint32_t digits = c->digits;
 	json_int ns = (json_int)mono_ns + f->clock.wall_minus_mono_ns;
 	uint64_t fraction;
 	uint32_t i;
 
-	buf__puts(out, formatter__hms(f, ns));
+	buf__puts(out, formatter__hms(f, ns, c->utc));
 	if (!digits)
 		return;
 	fraction = (uint64_t)(ns - floor_divide(ns, NS_PER_S) * NS_PER_S);
@@ -189,6 +219,48 @@ static void put_ipv6(struct buf *out, const uint8_t *p)
 
 	if (inet_ntop(AF_INET6, p, text, sizeof(text)))
 		buf__puts(out, text);
+}
+
+/* An IPv4 address that is mapped into IPv6 as what it is. */
+static void put_ip(struct buf *out, const uint8_t *p)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (memcmp(p, mapped, sizeof(mapped)))
+		put_ipv6(out, p);
+	else
+		put_ipv4(out, p + sizeof(mapped));
+}
+
+/* The kernel's dev_t as the name of a block device, as its numbers where that is gone. */
+static void put_disk(struct buf *out, uint64_t dev)
+{
+	char path[64], link[512], *name;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%llu:%llu", (unsigned long long)(dev >> 20),
+		 (unsigned long long)(dev & 0xfffff));
+	n = readlink(path, link, sizeof(link));
+	name = n > 0 ? memrchr(link, '/', (size_t)n) : NULL;
+	if (name)
+		buf__escaped(out, name + 1, (size_t)(link + n - name - 1));
+	else
+		buf__puts(out, path + sizeof("/sys/dev/block/") - 1);
+}
+
+/* A wait status, as BCC's exitsnoop words it. */
+static void put_exit(struct buf *out, const struct column *c, uint64_t status)
+{
+	unsigned int code = status >> 8 & 0xff, number = status & 0x7f;
+	const char *name = names__find(&c->values, number);
+
+	if (number)
+		buf__printf(out, "signal %u (%s)", number,
+			    name ? name + sizeof("SIG") - 1 : "unknown");
+	if (status & 0x80)
+		buf__puts(out, ", core dumped ");
+	else if (!number)
+		buf__printf(out, code ? "code %u" : "%u", code);
 }
 
 /* Components stand innermost first; an absolute one ends the walk. */
@@ -363,12 +435,16 @@ void formatter__text(struct formatter *f, struct buf *out, const struct shown_co
 	uint64_t v, start;
 	bool negative;
 
-	if (field->kind == FIELD_STRING && c->format != FORMAT_IPV6) {
+	if (field->kind == FIELD_STRING && c->format != FORMAT_IPV6 && c->format != FORMAT_IP) {
 		put_string(out, c->format, shown->quote, field, base, len, buf__escaped);
 		return;
 	}
 	if (c->format == FORMAT_IPV6) {
 		put_ipv6(out, base + field->offset);
+		return;
+	}
+	if (c->format == FORMAT_IP) {
+		put_ip(out, base + field->offset);
 		return;
 	}
 	v = field__load(field, base, 0);
@@ -385,7 +461,7 @@ void formatter__text(struct formatter *f, struct buf *out, const struct shown_co
 		buf__octal(out, field__bits(field, base), c->digits);
 		break;
 	case FORMAT_WALL:
-		put_wall(f, out, v, c->digits);
+		put_wall(f, out, v, c);
 		break;
 	case FORMAT_ELAPSED:
 		start = c->since_first ? f->first_ns : f->clock.start_mono_ns;
@@ -418,6 +494,12 @@ void formatter__text(struct formatter *f, struct buf *out, const struct shown_co
 		buf__unsigned(out, v >> 20);
 		buf__putc(out, ':');
 		buf__unsigned(out, v & 0xfffff);
+		break;
+	case FORMAT_DISK:
+		put_disk(out, field__bits(field, base));
+		break;
+	case FORMAT_EXIT:
+		put_exit(out, c, field__bits(field, base));
 		break;
 	case FORMAT_USER:
 		put_user(f, out, field__bits(field, base));
@@ -475,6 +557,11 @@ static void json_formatted(struct buf *out, const struct field *field, const uin
 	case FORMAT_IPV6:
 		buf__putc(out, '"');
 		put_ipv6(out, p);
+		buf__putc(out, '"');
+		break;
+	case FORMAT_IP:
+		buf__putc(out, '"');
+		put_ip(out, p);
 		buf__putc(out, '"');
 		break;
 	case FORMAT_PORT:

@@ -30,12 +30,17 @@ struct user {
 	char *name;
 };
 
+/* A second in words; most records share theirs with the one before. */
+struct clock_face {
+	json_int second;
+	char hms[16];
+};
+
 /* What columns need beside the record. */
 struct formatter {
 	struct run_clock clock;
 	uint64_t first_ns; /* what "elapsed since the first" counts from */
-	json_int second; /* that `hms` stands for */
-	char hms[16];
+	struct clock_face faces[2]; /* local time and UTC */
 	struct user *users;
 	size_t n_users;
 	bool users_read;
@@ -55,8 +60,11 @@ void formatter__free(struct formatter *f);
 void formatter__text(struct formatter *f, struct buf *out, const struct shown_column *shown,
 		     const uint8_t *base, size_t len);
 
-/* "HH:MM:SS" of wall clock time in the local zone. */
-const char *formatter__hms(struct formatter *f, json_int wall_ns);
+/* "HH:MM:SS" of wall clock time, in the local zone or in UTC. */
+const char *formatter__hms(struct formatter *f, json_int wall_ns, bool utc);
+
+/* A column's heading, with the name of the zone that its times are in. */
+void formatter__heading(struct formatter *f, struct buf *out, const struct column *c);
 
 /* A string, path or args field as plain bytes: neither quoted nor escaped. */
 void format__plain(struct buf *out, enum format format, const struct field *field,

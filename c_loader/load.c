@@ -110,12 +110,18 @@ static bool set_constants(struct kernel_half *k, const struct options *options,
 	}
 	if (!limit->given)
 		return true;
+	if (options->spec->roles[ROLE_CGROUP] < 0) {
+		buf__puts(error, "this tool cannot be limited to a cgroup");
+		return false;
+	}
 	id = spec__find_config(options->spec, "filter_cgroup");
 	level = spec__find_config(options->spec, "filter_cgroup_level");
+	if (!id && !level)
+		return true; /* its programs are attached to the cgroup */
 	if (!id || !level || !id->in_object || !level->in_object || id->size != sizeof(limit->id) ||
 	    level->size != sizeof(limit->level) || (uint64_t)id->offset + id->size > size ||
 	    (uint64_t)level->offset + level->size > size) {
-		buf__puts(error, "this tool cannot be limited to a cgroup");
+		buf__puts(error, "the bound spec does not fit its object: build it again");
 		return false;
 	}
 	memcpy(rodata + id->offset, &limit->id, sizeof(limit->id));
@@ -136,6 +142,7 @@ static bool is_section_of(const char *section, const char *kind, const char *nam
 		{ "kprobe", "kretprobe/" },
 		{ "fentry", "fentry/" },
 		{ "fentry", "fexit/" },
+		{ "lsm", "lsm/" },
 	};
 	size_t i, n;
 
@@ -177,23 +184,72 @@ static bool choose_optional(struct kernel_half *k, const struct spec *spec, stru
 	return true;
 }
 
+static struct bpf_program *find_program(struct kernel_half *k, const char *name, struct buf *error)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(k->obj, name);
+
+	if (!prog)
+		buf__printf(error, "the object has no program '%s'", name);
+	return prog;
+}
+
+/* Whether the last resort is there; else with the sentence that ends the run. */
+static bool is_attachable(const struct bpf_program *prog, struct buf *error)
+{
+	const char *section = bpf_program__section_name(prog);
+	int present = requires__attachable(section, error);
+
+	if (!present)
+		requires__unattachable(section, error);
+	return present > 0;
+}
+
+/*
+ * Of a program and those that do the same by an older probe, the ones this kernel can attach;
+ * none if this run wants none.
+ */
+static bool choose_fallback(struct kernel_half *k, struct bpf_program *prog,
+			    const struct program *how, bool wanted, struct buf *error)
+{
+	struct bpf_program *other;
+	bool replaced = false;
+	int present;
+	size_t i;
+
+	if (wanted && how->n_fallback) {
+		present = requires__attachable(bpf_program__section_name(prog), error);
+		if (present < 0)
+			return false;
+		replaced = !present;
+	}
+	if (!wanted || replaced)
+		bpf_program__set_autoload(prog, false);
+	for (i = 0; i < how->n_fallback; i++) {
+		other = find_program(k, how->fallback[i], error);
+		if (!other || (replaced && !is_attachable(other, error)))
+			return false;
+		if (!replaced)
+			bpf_program__set_autoload(other, false);
+	}
+	return true;
+}
+
 static bool choose_programs(struct kernel_half *k, const struct options *options, struct buf *error)
 {
 	const struct spec *spec = options->spec;
+	const struct program *how;
 	struct bpf_program *prog;
 	size_t i;
 
 	if (!choose_optional(k, spec, error))
 		return false;
 	for (i = 0; i < spec->n_programs; i++) {
-		prog = bpf_object__find_program_by_name(k->obj, spec->programs[i].name);
-		if (!prog) {
-			buf__printf(error, "the object has no program '%s'",
-				    spec->programs[i].name);
+		how = &spec->programs[i];
+		prog = find_program(k, how->name, error);
+		if (!prog)
 			return false;
-		}
-		if (!options__hold(options, &spec->programs[i].when))
-			bpf_program__set_autoload(prog, false);
+		if (!choose_fallback(k, prog, how, options__hold(options, &how->when), error))
+			return false;
 	}
 	return true;
 }
@@ -256,6 +312,18 @@ static bool set_maps(struct kernel_half *k, const struct options *options, struc
 		map = bpf_object__find_map_by_name(k->obj, spec->options[i].map);
 		if (map)
 			bpf_map__set_autocreate(map, false);
+	}
+	for (i = 0; i < spec->n_options; i++) {
+		if (!spec->options[i].entries || !options->values[i].set)
+			continue;
+		map = bpf_object__find_map_by_name(k->obj, spec->options[i].entries);
+		err = map ? bpf_map__set_max_entries(map, (__u32)options->values[i].number)
+			  : -ENOENT;
+		if (err) {
+			buf__printf(error, "the size of the map '%s' cannot be set: %s",
+				    spec->options[i].entries, reason(err));
+			return false;
+		}
 	}
 	if (!spec->has_events || spec->events.perf || pages <= 0)
 		return true;
@@ -375,53 +443,106 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 	return result == LOADED;
 }
 
-bool kernel_half__attach(struct kernel_half *k, const char *tool, bool foreign, struct buf *error)
+static bool open_counters(struct kernel_half *k, const struct options *options, struct buf *error)
+{
+	const struct spec *spec = options->spec;
+	const struct counter *counter;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < spec->n_counters; i++) {
+		counter = &spec->counters[i];
+		fd = kernel_half__map(k, counter->map);
+		if (fd < 0) {
+			buf__printf(error, "the object has no map '%s'", counter->map);
+			return false;
+		}
+		if (!attach__open_counters(fd, counter->event, k->cpus, options, error))
+			return false;
+	}
+	return true;
+}
+
+/* Numbers from the command line, as the keys of a map. */
+static bool fill_set(struct kernel_half *k, const char *name, const struct option_value *value,
+		     struct buf *error)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, name);
+	const uint64_t one = 1;
+	size_t i;
+	int err = 0;
+
+	if (!map || bpf_map__key_size(map) > sizeof(*value->numbers) ||
+	    bpf_map__value_size(map) > sizeof(one)) {
+		buf__printf(error, "the object has no map '%s' of integers", name);
+		return false;
+	}
+	for (i = 0; i < value->n_numbers && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(map), &value->numbers[i], &one, BPF_ANY);
+	if (err)
+		buf__printf(error, "the map '%s' cannot be filled: %s", name, reason(err));
+	return !err;
+}
+
+static bool fill_sets(struct kernel_half *k, const struct options *options, struct buf *error)
+{
+	const struct spec *spec = options->spec;
+	size_t i;
+
+	for (i = 0; i < spec->n_options; i++) {
+		if (spec->options[i].set && options->values[i].set &&
+		    !fill_set(k, spec->options[i].set, &options->values[i], error))
+			return false;
+	}
+	return true;
+}
+
+/* What knows nothing of bpfduet: as much of it as can be. */
+static bool attach_foreign(struct kernel_half *k, const char *tool, struct buf *error)
 {
 	struct bpf_program *prog;
-	struct bpf_link *link;
-	size_t n = 0;
-	int err;
 
-	bpf_object__for_each_program(prog, k->obj)
-		n++;
-	k->links = calloc(n + 1, sizeof(*k->links));
-	if (!k->links) {
-		buf__puts(error, "out of memory");
-		return false;
-	}
 	bpf_object__for_each_program(prog, k->obj) {
-		if (!bpf_program__autoload(prog))
-			continue;
-		link = bpf_program__attach(prog);
-		if (link) {
-			k->links[k->n_links++] = link;
-			continue;
-		}
-		err = errno;
-		buf__printf(error, "cannot attach %s (%s): %s", bpf_program__name(prog),
-			    bpf_program__section_name(prog), reason(err));
-		if (!foreign)
-			return false;
-		fprintf(stderr, "%s: %.*s\n", tool, (int)error->len, error->data);
-		error->len = 0;
+		if (bpf_program__autoload(prog) && !attachments__add_plain(&k->attached, prog))
+			fprintf(stderr, "%s: cannot attach %s (%s): %s\n", tool,
+				bpf_program__name(prog), bpf_program__section_name(prog),
+				reason(errno));
 	}
-	if (foreign && !k->n_links) {
+	if (!k->attached.n)
 		buf__puts(error, "nothing in the object can be attached");
+	return k->attached.n;
+}
+
+bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
+			 struct buf *error)
+{
+	const char *folder = options__role_text(places->options, ROLE_PIN);
+	const struct spec *spec = places->options->spec;
+	struct bpf_program *prog;
+
+	if (folder && !pins__make(&k->pins, k->obj, folder, error))
 		return false;
+	if (foreign)
+		return attach_foreign(k, spec->tool, error);
+	if (!fill_sets(k, places->options, error) || !open_counters(k, places->options, error))
+		return false;
+	bpf_object__for_each_program(prog, k->obj) {
+		if (bpf_program__autoload(prog) &&
+		    !attachments__add(&k->attached, prog, places, error))
+			return false;
 	}
 	return true;
 }
 
 void kernel_half__detach(struct kernel_half *k)
 {
-	while (k->n_links)
-		bpf_link__destroy(k->links[--k->n_links]);
+	attachments__clear(&k->attached);
 }
 
 void kernel_half__free(struct kernel_half *k)
 {
 	kernel_half__detach(k);
-	free(k->links);
+	pins__remove(&k->pins);
 	bpf_object__close(k->obj);
 	buf__free(&messages.text);
 	memset(k, 0, sizeof(*k));
@@ -469,6 +590,7 @@ struct reading {
 	int cpus; /* values of an entry */
 	uint8_t *keys, *values;
 	bool clear; /* by deleting */
+	__u64 flags; /* of look-ups and updates */
 };
 
 static bool reading__add(struct reading *r, const uint8_t *key, const uint8_t *values)
@@ -493,7 +615,7 @@ static bool reading__add(struct reading *r, const uint8_t *key, const uint8_t *v
 /* 0 when all was read, else -errno: kernels and map types without batches say -EINVAL or so. */
 static int read_batches(struct reading *r)
 {
-	LIBBPF_OPTS(bpf_map_batch_opts, opts);
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = r->flags);
 	size_t cursor_size = r->entries->key_size > 8 ? r->entries->key_size : 8, i;
 	uint8_t *cursor = calloc(1, cursor_size);
 	bool first = true;
@@ -533,7 +655,7 @@ static int read_singly(struct reading *r)
 	for (; left && !bpf_map_get_next_key(r->fd, any ? key : NULL, next); left--) {
 		any = true;
 		memcpy(key, next, key_size);
-		if (bpf_map_lookup_elem(r->fd, key, r->values))
+		if (bpf_map_lookup_elem_flags(r->fd, key, r->values, r->flags))
 			continue; /* deleted meanwhile */
 		if (!reading__add(r, key, r->values))
 			return -ENOMEM;
@@ -553,7 +675,7 @@ static void zero_read(const struct reading *r)
 
 	memset(r->values, 0, r->stride * (size_t)r->cpus);
 	for (i = 0; i < r->entries->n; i++)
-		bpf_map_update_elem(r->fd, entries__key(r->entries, i), r->values, BPF_ANY);
+		bpf_map_update_elem(r->fd, entries__key(r->entries, i), r->values, r->flags);
 }
 
 bool kernel_half__read(const struct kernel_half *k, const struct report *report,
@@ -567,6 +689,7 @@ bool kernel_half__read(const struct kernel_half *k, const struct report *report,
 		.stride = report->percpu ? ((size_t)report->value.size + 7) & ~(size_t)7
 					 : report->value.size,
 		.clear = report->clear && !report->array,
+		.flags = report->locked ? BPF_F_LOCK : BPF_ANY,
 	};
 	int err = -ENOMEM;
 	size_t before;

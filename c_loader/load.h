@@ -2,22 +2,23 @@
 #ifndef BPFDUET_LOAD_H
 #define BPFDUET_LOAD_H
 
-#include <bpf/libbpf.h>
-
+#include "attach.h"
 #include "options.h"
+#include "pin.h"
 #include "render.h"
 
 /* A kernel half: opened, loaded, attached. Functions that fail leave one sentence in `error`. */
 struct kernel_half {
 	struct bpf_object *obj;
-	struct bpf_link **links;
-	size_t n_links;
+	struct attachments attached;
+	struct pins pins;
 	int cpus;
 };
 
 /* The cgroup that a run is limited to. */
 struct limit {
 	bool given;
+	const char *folder;
 	uint64_t id;
 	int level;
 };
@@ -37,7 +38,8 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
  * Attach all that was loaded. Of a foreign object what cannot be attached is left out, with a
  * line on stderr; that nothing could is an error.
  */
-bool kernel_half__attach(struct kernel_half *k, const char *tool, bool foreign, struct buf *error);
+bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
+			 struct buf *error);
 void kernel_half__detach(struct kernel_half *k);
 void kernel_half__free(struct kernel_half *k);
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* Lists of values that are longer do not help in an error message. */
 #define MAX_LISTED 8
@@ -134,6 +136,22 @@ static bool find_user(const char *name, json_int *uid)
 	return found;
 }
 
+/* The kernel's own number of the device /dev/NAME. */
+static bool find_disk(const char *name, json_int *dev)
+{
+	struct buf path = { 0 };
+	struct stat st;
+	bool found;
+
+	buf__printf(&path, "/dev/%s", name);
+	buf__putc(&path, '\0');
+	found = !path.failed && !stat(path.data, &st) && S_ISBLK(st.st_mode);
+	if (found)
+		*dev = (json_int)major(st.st_rdev) << 20 | minor(st.st_rdev);
+	buf__free(&path);
+	return found;
+}
+
 static enum options_result not_a_value(struct parse *ps, const char *arg,
 				       const struct option_spec *o)
 {
@@ -241,6 +259,33 @@ static enum options_result parse_string(struct parse *ps, const char *arg,
 	return OPTIONS_RUN;
 }
 
+/* "80,443" */
+static enum options_result parse_numbers(struct parse *ps, const char *arg,
+					 const struct option_spec *o, struct option_value *value)
+{
+	enum options_result result = OPTIONS_RUN;
+	char *copy = strdup(arg), *rest = copy, *word;
+	bool good = true;
+	size_t i;
+
+	free(value->numbers);
+	value->n_numbers = 0;
+	/* There are never more numbers than bytes, and one more than commas. */
+	value->numbers = calloc(strlen(arg) + 1, sizeof(*value->numbers));
+	if (!copy || !value->numbers) {
+		free(copy);
+		return wrong(ps, "out of memory", "", "");
+	}
+	while (good && (word = strsep(&rest, ",")))
+		good = parse_number(word, &value->numbers[value->n_numbers++]);
+	free(copy);
+	if (!good)
+		return wrong_for(ps, arg, "' is no list of numbers for ", o, "");
+	for (i = 0; i < value->n_numbers && result == OPTIONS_RUN; i++)
+		result = check_range(ps, arg, o, value->numbers[i]);
+	return result;
+}
+
 /* An argument (not NULL but for flags) of option o. */
 static enum options_result take_argument(struct parse *ps, const struct option_spec *o,
 					 const char *arg)
@@ -261,18 +306,26 @@ static enum options_result take_argument(struct parse *ps, const struct option_s
 	case OPTION_PATH:
 		result = parse_string(ps, arg, o, value);
 		break;
+	case OPTION_NUMBERS:
+		result = parse_numbers(ps, arg, o, value);
+		v = 1;
+		break;
 	case OPTION_USER:
 	case OPTION_ERRNO:
 	case OPTION_SYSCALL:
 	case OPTION_SIGNAL:
 		result = parse_named(ps, arg, o, &v);
 		break;
+	case OPTION_DISK:
+		if (!find_disk(arg, &v))
+			return wrong(ps, "no such disk '", arg, "'");
+		break;
 	case OPTION_FLAGS:
 	case OPTION_CHOICE:
 		result = parse_choice(ps, arg, o, &v);
 		break;
 	}
-	if (result == OPTIONS_RUN && o->type != OPTION_FLAG)
+	if (result == OPTIONS_RUN && o->type != OPTION_FLAG && o->type != OPTION_NUMBERS)
 		result = check_range(ps, arg, o, v);
 	if (result != OPTIONS_RUN)
 		return result;
@@ -400,13 +453,26 @@ static enum options_result set_defaults(struct parse *ps)
 	return result;
 }
 
+static enum options_result check_required(struct parse *ps)
+{
+	size_t i;
+
+	for (i = 0; i < ps->spec->n_options; i++) {
+		const struct option_spec *o = &ps->spec->options[i];
+
+		if (o->required && !ps->options->values[i].given)
+			return wrong(ps, "no ", o->name, " is given");
+	}
+	return OPTIONS_RUN;
+}
+
 enum options_result options__parse(struct options *options, const struct spec *spec, int argc,
 				   char **argv, struct buf *out, struct buf *err)
 {
 	struct parse ps = { .spec = spec, .options = options, .out = out, .err = err };
 	enum options_result result;
 	bool used_next;
-	size_t letters = 0;
+	size_t letters = 0, n_words = 0;
 	char *next;
 	int i;
 
@@ -414,7 +480,7 @@ enum options_result options__parse(struct options *options, const struct spec *s
 	options->spec = spec;
 	/* A word gives as many options as it has letters, at most. */
 	for (i = 0; i < argc; i++)
-		letters += strlen(argv[i]);
+		letters += strlen(argv[i]) + 1; /* a word alone is one too */
 	options->values = calloc(spec->n_options + 1, sizeof(*options->values));
 	options->sequence = calloc(letters + 1, sizeof(*options->sequence));
 	if (!options->values || !options->sequence)
@@ -429,15 +495,19 @@ enum options_result options__parse(struct options *options, const struct spec *s
 			options->command = argv + i + 1;
 			break;
 		}
-		if (argv[i][0] != '-' || !argv[i][1])
-			return wrong(&ps, "unexpected argument '", argv[i], "'");
+		if (argv[i][0] != '-' || !argv[i][1]) {
+			if (n_words == spec->n_arguments)
+				return wrong(&ps, "unexpected argument '", argv[i], "'");
+			result = given(&ps, &spec->options[spec->arguments[n_words++]], argv[i]);
+			continue;
+		}
 		if (argv[i][1] == '-')
 			result = parse_long(&ps, argv[i], next, &used_next);
 		else
 			result = parse_short(&ps, argv[i], next, &used_next);
 		i += used_next;
 	}
-	return result;
+	return result == OPTIONS_RUN ? check_required(&ps) : result;
 }
 
 void options__free(struct options *options)
@@ -447,6 +517,7 @@ void options__free(struct options *options)
 	for (i = 0; options->values && i < options->spec->n_options; i++) {
 		if (options->values[i].has_regex)
 			regfree(&options->values[i].regex);
+		free(options->values[i].numbers);
 	}
 	free(options->values);
 	free(options->sequence);
@@ -462,6 +533,32 @@ bool options__hold(const struct options *options, const struct conditions *when)
 			return false;
 	}
 	return true;
+}
+
+bool options__fill(const struct options *options, const char *text, struct buf *out)
+{
+	const struct spec *spec = options->spec;
+	bool complete = true;
+	const char *value;
+	size_t len, i;
+
+	for (; *text; text++) {
+		len = strcspn(text + 1, "{}");
+		if (*text != '{' || text[1 + len] != '}') {
+			buf__putc(out, *text);
+			continue;
+		}
+		value = NULL;
+		for (i = 0; i < spec->n_options && !value; i++) {
+			if (!strncmp(spec->options[i].name, text + 1, len) &&
+			    !spec->options[i].name[len])
+				value = options->values[i].text;
+		}
+		complete = complete && value;
+		buf__puts(out, value ? value : "");
+		text += 1 + len;
+	}
+	return complete;
 }
 
 json_int options__role_number(const struct options *options, enum role role, json_int absent)

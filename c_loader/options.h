@@ -14,6 +14,8 @@ struct option_value {
 	const char *text; /* as it was typed, or the default */
 	regex_t regex;
 	bool has_regex;
+	json_int *numbers; /* of a list */
+	size_t n_numbers;
 };
 
 struct options {
@@ -39,6 +41,12 @@ enum options_result options__parse(struct options *options, const struct spec *s
 void options__free(struct options *options);
 
 bool options__hold(const struct options *options, const struct conditions *when);
+
+/*
+ * Append `text` with what was typed for each {option}, or its default, in its place. false if one
+ * of them has no value: nothing stands there then.
+ */
+bool options__fill(const struct options *options, const char *text, struct buf *out);
 
 /* The number of the option with a role, `absent` if there is none or it is not set. */
 json_int options__role_number(const struct options *options, enum role role, json_int absent);

@@ -74,33 +74,21 @@ void renderer__header(struct renderer *r, const struct shown_columns *columns)
 		const struct column *c = columns->list[i].column;
 
 		start = r->out->len;
-		buf__puts(r->out, r->output == OUTPUT_CSV ? c->label : c->heading);
+		if (r->output == OUTPUT_CSV)
+			buf__puts(r->out, c->label);
+		else
+			formatter__heading(&r->formatter, r->out, c);
 		end_cell(r, columns, i, start);
 	}
 }
 
-/* {name} stands for what was typed for an option, or its default. */
-static void put_banner(struct renderer *r, const char *text)
+static void put_banner(struct renderer *r, const struct banner *banner)
 {
-	const struct spec *spec = r->spec;
-	size_t len, i;
-
-	for (; *text; text++) {
-		len = strcspn(text + 1, "{}");
-		if (*text != '{' || text[1 + len] != '}') {
-			buf__putc(r->err, *text);
-			continue;
-		}
-		for (i = 0; i < spec->n_options; i++) {
-			const char *value = r->options->values[i].text;
-
-			if (!strncmp(spec->options[i].name, text + 1, len) &&
-			    !spec->options[i].name[len] && value)
-				buf__escaped(r->err, value, strlen(value));
-		}
-		text += 1 + len;
-	}
-	buf__putc(r->err, '\n');
+	r->scratch.len = 0;
+	options__fill(r->options, banner->text, &r->scratch);
+	buf__escaped(r->err, r->scratch.data, r->scratch.len);
+	if (!banner->more)
+		buf__putc(r->err, '\n');
 }
 
 void renderer__begin(struct renderer *r)
@@ -111,7 +99,7 @@ void renderer__begin(struct renderer *r)
 	if (r->output == OUTPUT_TEXT) {
 		for (i = 0; i < spec->n_banners; i++) {
 			if (options__hold(r->options, &spec->banners[i].when))
-				put_banner(r, spec->banners[i].text);
+				put_banner(r, &spec->banners[i]);
 		}
 	}
 	if (r->output == OUTPUT_JSON)
@@ -122,6 +110,20 @@ void renderer__begin(struct renderer *r)
 		buf__puts(r->out, "time,comm,pid,cpu,message\n");
 	else if (spec->trace_pipe.present && spec->trace_pipe.columns)
 		buf__printf(r->out, "%-18s %-16s %-6s %s\n", "TIME(s)", "COMM", "PID", "MESSAGE");
+}
+
+static bool is_one_of(const struct option_value *value, const struct field *field,
+		      const uint8_t *record)
+{
+	uint64_t bits = field__load(field, record, 0);
+	json_int number = field->kind == FIELD_INT ? (json_int)(int64_t)bits : (json_int)bits;
+	size_t i;
+
+	for (i = 0; i < value->n_numbers; i++) {
+		if (value->numbers[i] == number)
+			return true;
+	}
+	return false;
 }
 
 static bool matches(struct renderer *r, const uint8_t *record, size_t len)
@@ -137,6 +139,11 @@ static bool matches(struct renderer *r, const uint8_t *record, size_t len)
 
 		if (o->match == MATCH_NONE || !value->set)
 			continue;
+		if (o->match == MATCH_ONE_OF) {
+			if (!is_one_of(value, &o->match_field, record))
+				return false;
+			continue;
+		}
 		r->scratch.len = 0;
 		format__plain(&r->scratch, o->match_format, &o->match_field, record, len);
 		n = r->scratch.len;

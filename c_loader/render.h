@@ -55,6 +55,10 @@ uint64_t renderer__trace(struct renderer *r, const char *line, size_t len);
 void renderer__report(struct renderer *r, const struct report *report, struct entries *entries,
 		      uint64_t now_wall_ns);
 
+/* What stands before and behind a report's entries. */
+void renderer__report_head(struct renderer *r, const struct report *report, uint64_t now_wall_ns);
+void renderer__report_tail(struct renderer *r, const struct report *report);
+
 /* Add up one key's values of all CPUs (`n`, each `stride` bytes after the other) into `sum`. */
 void report__sum_cpus(const struct report *report, uint8_t *sum, const uint8_t *values,
 		      size_t stride, size_t n);

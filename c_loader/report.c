@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "render.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,17 @@ static void fill_histogram(const struct report *report, const struct entries *en
 	}
 }
 
+static const char *heading_of(const struct renderer *r, const struct report *report)
+{
+	size_t i;
+
+	for (i = 0; i < report->n_headings; i++) {
+		if (options__hold(r->options, &report->headings[i].when))
+			return report->headings[i].text;
+	}
+	return report->heading;
+}
+
 static void bucket_range(const struct report *report, int slot, json_int *low, json_int *high)
 {
 	if (report->kind == REPORT_LOG2) {
@@ -163,7 +175,7 @@ static void histogram_text(struct renderer *r, const struct report *report,
 		return;
 	buf__repeat(out, ' ', wide ? 15 : 5);
 	start = out->len;
-	buf__puts(out, report->heading);
+	buf__puts(out, heading_of(r, report));
 	buf__pad(out, start, wide ? 29 : log2 ? 19 : 13, false);
 	buf__puts(out, " : count     distribution\n");
 	for (i = first_slot(report); i <= h->last; i++) {
@@ -217,11 +229,7 @@ static void json_section_key(struct renderer *r, const struct report *report, co
 
 		if (i)
 			buf__putc(out, ',');
-		f.column = c->format == FORMAT_IPV4 || c->format == FORMAT_IPV6 ||
-					   c->format == FORMAT_PORT || c->format == FORMAT_PATH ||
-					   c->format == FORMAT_ARGS
-				   ? c
-				   : NULL;
+		f.column = format__changes_json(c->format) ? c : NULL;
 		buf__json_string(out, f.name, strlen(f.name));
 		buf__putc(out, ':');
 		format__json_value(out, &f, key, report->key.size);
@@ -237,6 +245,7 @@ static void put_int(struct buf *out, json_int v)
 static void histogram_json(struct renderer *r, const struct report *report,
 			   const struct histogram *h, const uint8_t *key)
 {
+	const char *heading = heading_of(r, report);
 	struct buf *out = r->out;
 	json_int low, high;
 	bool first = true;
@@ -246,7 +255,7 @@ static void histogram_json(struct renderer *r, const struct report *report,
 	if (report->sections.n)
 		json_section_key(r, report, key);
 	buf__puts(out, "\"unit\":");
-	buf__json_string(out, report->heading, strlen(report->heading));
+	buf__json_string(out, heading, strlen(heading));
 	buf__puts(out, ",\"buckets\":[");
 	for (i = first_slot(report); i <= h->last; i++) {
 		if (!h->counts[i])
@@ -367,8 +376,10 @@ static int by_order(const void *a, const void *b, void *arg)
 
 	if (sort) {
 		skip = sort->of == PART_VALUE ? report->key.size : 0;
-		result = -field__compare(&sort->field, (const uint8_t *)a + skip,
-					 (const uint8_t *)b + skip);
+		result = field__compare(&sort->field, (const uint8_t *)a + skip,
+					(const uint8_t *)b + skip);
+		if (!sort->ascending)
+			result = -result;
 	}
 	for (i = 0; i < report->key.n_fields && !result; i++)
 		result = field__compare(&report->key.fields[i], a, b);
@@ -384,13 +395,29 @@ static void json_side(struct buf *out, const struct map_side *side, const char *
 		format__json_object(out, side->fields, side->n_fields, base, side->size);
 }
 
+/* What an array holds from the start is no row. */
+static void drop_zero_entries(struct entries *entries)
+{
+	size_t size = entries->key_size + entries->value_size, kept = 0, i;
+
+	for (i = 0; i < entries->n; i++) {
+		if (is_zero(entries__value(entries, i), entries->value_size))
+			continue;
+		memmove(entries__key(entries, kept++), entries__key(entries, i), size);
+	}
+	entries->n = kept;
+}
+
 static void print_table(struct renderer *r, const struct report *report,
 			const struct shown_columns *columns, struct entries *entries)
 {
 	struct order order = { .report = report };
 	json_int top = options__role_number(r->options, ROLE_TOP, -1);
-	size_t n = entries->n, i, j;
+	size_t n, i, j;
 
+	if (report->array)
+		drop_zero_entries(entries);
+	n = entries->n;
 	for (i = 0; i < report->n_sorts && !order.sort; i++) {
 		if (options__hold(r->options, &report->sorts[i].when))
 			order.sort = &report->sorts[i];
@@ -469,6 +496,52 @@ static void print_counters(struct renderer *r, const struct report *report,
 	}
 }
 
+/* -- averages -------------------------------------------------------------------------------- */
+
+struct average {
+	uint64_t total, count;
+};
+
+static struct average average_of(const struct report *report, const struct entries *entries)
+{
+	struct average sum = { 0 };
+	size_t i;
+
+	for (i = 0; i < entries->n; i++) {
+		sum.total += field__load(&report->total, entries__value(entries, i), 0);
+		sum.count += field__load(&report->count, entries__value(entries, i), 0);
+	}
+	sum.total /= report->divisor;
+	return sum;
+}
+
+static void print_average(struct renderer *r, const struct report *report, struct average sum)
+{
+	uint64_t average = sum.total / (sum.count ? sum.count : 1);
+	const char *unit = report->heading;
+	struct buf *out = r->out;
+
+	if (r->output == OUTPUT_TEXT) {
+		buf__printf(out,
+			    "avg = %" PRIu64 " %s, total: %" PRIu64 " %s, count: %" PRIu64 "\n",
+			    average, unit, sum.total, unit, sum.count);
+	} else if (r->output == OUTPUT_JSON) {
+		buf__puts(out, "\"unit\":");
+		buf__json_string(out, unit, strlen(unit));
+		buf__printf(out,
+			    ",\"average\":%" PRIu64 ",\"total\":%" PRIu64 ",\"count\":%" PRIu64,
+			    average, sum.total, sum.count);
+	} else {
+		buf__puts(out, "report,unit,average,total,count\n");
+		if (!sum.count)
+			return;
+		put_csv_word(out, report->name);
+		put_csv_word(out, unit);
+		buf__printf(out, "%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", average, sum.total,
+			    sum.count);
+	}
+}
+
 /* -------------------------------------------------------------------------------------------- */
 
 static void report_lead(struct renderer *r, const struct report *report, uint64_t now_wall_ns)
@@ -477,6 +550,8 @@ static void report_lead(struct renderer *r, const struct report *report, uint64_
 	char text[256];
 	struct tm tm;
 
+	if (report->blank_before)
+		buf__putc(r->out, '\n');
 	if (report->time && options__hold(r->options, &report->time_when) &&
 	    localtime_r(&now, &tm)) {
 		buf__write(r->out, text, strftime(text, sizeof(text), report->time, &tm));
@@ -488,47 +563,75 @@ static void report_lead(struct renderer *r, const struct report *report, uint64_
 	}
 }
 
+/* JSON has an object for it, not a list. */
+static bool is_object(const struct report *report)
+{
+	return report->kind == REPORT_COUNTERS || report->kind == REPORT_AVERAGE;
+}
+
 static void json_lead(struct renderer *r, const struct report *report, uint64_t now_wall_ns)
 {
-	bool table = report->kind == REPORT_TABLE, counters = report->kind == REPORT_COUNTERS;
+	static const char *const types[] = {
+		[REPORT_LOG2] = "histogram", [REPORT_LINEAR] = "histogram",
+		[REPORT_TABLE] = "table",    [REPORT_COUNTERS] = "counters",
+		[REPORT_STACKS] = "stacks",  [REPORT_AVERAGE] = "average",
+	};
 
-	renderer__json_head(r, table ? "table" : counters ? "counters" : "histogram");
+	renderer__json_head(r, types[report->kind]);
 	buf__puts(r->out, ",\"report\":");
 	buf__json_string(r->out, report->name, strlen(report->name));
 	if (report->time) {
 		buf__puts(r->out, ",\"time\":\"");
-		buf__puts(r->out, formatter__hms(&r->formatter, (json_int)now_wall_ns));
+		buf__puts(r->out, formatter__hms(&r->formatter, (json_int)now_wall_ns, false));
 		buf__putc(r->out, '"');
 	}
-	buf__puts(r->out, counters ? ",\"data\":{" : ",\"data\":[");
+	buf__puts(r->out, is_object(report) ? ",\"data\":{" : ",\"data\":[");
+}
+
+void renderer__report_head(struct renderer *r, const struct report *report, uint64_t now_wall_ns)
+{
+	if (r->output == OUTPUT_JSON)
+		json_lead(r, report, now_wall_ns);
+	else if (r->output == OUTPUT_TEXT)
+		report_lead(r, report, now_wall_ns);
+}
+
+void renderer__report_tail(struct renderer *r, const struct report *report)
+{
+	if (r->output == OUTPUT_JSON)
+		buf__puts(r->out, is_object(report) ? "}}\n" : "]}\n");
+	else if (r->output == OUTPUT_TEXT && report->blank_after)
+		buf__putc(r->out, '\n');
 }
 
 void renderer__report(struct renderer *r, const struct report *report, struct entries *entries,
 		      uint64_t now_wall_ns)
 {
 	bool table = report->kind == REPORT_TABLE, counters = report->kind == REPORT_COUNTERS;
+	bool average = report->kind == REPORT_AVERAGE;
 	struct shown_columns columns;
+	struct average sum = { 0 };
 
 	if (!options__hold(r->options, &report->when))
+		return;
+	if (average)
+		sum = average_of(report, entries);
+	if (average && !sum.count && r->output == OUTPUT_TEXT)
 		return;
 	if (!shown_columns__init(&columns, table ? &report->columns : &report->sections,
 				 r->options)) {
 		r->out->failed = true;
 		return;
 	}
-	if (r->output == OUTPUT_JSON)
-		json_lead(r, report, now_wall_ns);
-	else if (r->output == OUTPUT_TEXT)
-		report_lead(r, report, now_wall_ns);
+	renderer__report_head(r, report, now_wall_ns);
 	if (table)
 		print_table(r, report, &columns, entries);
 	else if (counters)
 		print_counters(r, report, entries);
+	else if (average)
+		print_average(r, report, sum);
 	else
 		print_histograms(r, report, &columns, entries);
-	if (r->output == OUTPUT_JSON)
-		buf__puts(r->out, counters ? "}}\n" : "]}\n");
-	else if (r->output == OUTPUT_TEXT && report->blank_after)
-		buf__putc(r->out, '\n');
+	renderer__report_tail(r, report);
 	shown_columns__free(&columns);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "requires.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -128,22 +129,26 @@ static int has_raw_tracepoint(const char *name, struct buf *error)
 	return found || in_vmlinux("btf_trace_", name, BTF_KIND_TYPEDEF);
 }
 
-static int has_kprobe(const char *name, struct buf *error)
+static int has_kprobes(struct buf *error)
 {
 	const char *tracefs = requires__tracefs(error);
-	char *line = NULL, symbol[256], type, path[64];
-	size_t room = 0;
-	int found = 0;
-	FILE *file;
+	char path[64];
 
 	if (!tracefs)
 		return -1;
 	snprintf(path, sizeof(path), "%s/kprobe_events", tracefs);
-	if (access(path, F_OK)) {
-		buf__printf(error, "this kernel has no kprobes, which this tool needs (for %s)",
-			    name);
-		return -1;
-	}
+	return !access(path, F_OK);
+}
+
+static int has_kprobe(const char *name, struct buf *error)
+{
+	char *line = NULL, symbol[256], type;
+	int found = 0, any = has_kprobes(error);
+	size_t room = 0;
+	FILE *file;
+
+	if (any <= 0)
+		return any;
 	file = fopen("/proc/kallsyms", "re");
 	while (file && !found && getline(&line, &room, file) > 0) {
 		found = sscanf(line, "%*s %c %255s", &type, symbol) == 2 && strchr("tTwW", type) &&
@@ -153,6 +158,58 @@ static int has_kprobe(const char *name, struct buf *error)
 	if (file)
 		fclose(file);
 	return found;
+}
+
+/*
+ * Whether a program can be put at the entry of a function: a kernel may have its type and yet no
+ * trampolines, so one is loaded. An exit goes where an entry goes.
+ */
+static int has_fentry(const char *name)
+{
+	static const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K }, /* r0 = 0 */
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
+	int id = libbpf_find_vmlinux_btf_id(name, BPF_TRACE_FENTRY), fd;
+
+	if (id <= 0)
+		return 0;
+	opts.attach_btf_id = (__u32)id;
+	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "GPL", nothing, 2, &opts);
+	if (fd < 0)
+		return 0;
+	close(fd);
+	return 1;
+}
+
+/* The kernel can have it and not use it: it must be in lsm=... when it starts. */
+static int uses_bpf_lsm(struct buf *error)
+{
+	char *names = read_file("/sys/kernel/security/lsm"), *rest = names, *name;
+	int found = 0;
+
+	if (!names) {
+		buf__puts(error, "securityfs is not mounted: mount -t securityfs securityfs "
+				 "/sys/kernel/security");
+		return -1;
+	}
+	while ((name = strsep(&rest, ",\n")))
+		found |= !strcmp(name, "bpf");
+	free(names);
+	return found;
+}
+
+static int has_lsm(const char *hook, struct buf *error)
+{
+	char function[256];
+	int used = uses_bpf_lsm(error);
+
+	if (used <= 0)
+		return used;
+	/* What is attached to a hook goes to the exit of this function. */
+	snprintf(function, sizeof(function), "bpf_lsm_%s", hook);
+	return has_fentry(function);
 }
 
 static int has_helper(const char *name)
@@ -194,16 +251,83 @@ int requires__present(const char *kind, const char *name, struct buf *error)
 	if (!strcmp(kind, "kprobe"))
 		return has_kprobe(name, error);
 	if (!strcmp(kind, "fentry"))
-		return in_vmlinux("", name, BTF_KIND_FUNC);
+		return has_fentry(name);
+	if (!strcmp(kind, "lsm"))
+		return has_lsm(name, error);
 	if (!strcmp(kind, "helper"))
 		return has_helper(name);
 	buf__printf(error, "the tool requires something unknown: '%s'", kind);
 	return -1;
 }
 
+void requires__missing(const char *kind, const char *name, struct buf *error)
+{
+	const char *space = strchr(kind, '_');
+	size_t n = space ? (size_t)(space - kind) : strlen(kind);
+
+	if (!strcmp(kind, "kprobe") && !has_kprobes(error))
+		buf__printf(error, "this kernel has no kprobes, which this tool needs (for %s)",
+			    name);
+	else if (!strcmp(kind, "lsm") && !uses_bpf_lsm(error))
+		buf__printf(error,
+			    "this kernel does not use BPF as a security module, which this tool "
+			    "needs (for %s): boot with bpf in lsm=",
+			    name);
+	else
+		buf__printf(error,
+			    "this kernel does not have the %.*s%s%s %s, which this tool needs",
+			    (int)n, kind, space ? " " : "", space ? space + 1 : "", name);
+}
+
+/* Kind and name, as in `requires`, of the probe that a section names; false if it names none. */
+static bool probe_of(const char *section, const char **kind, char *name, size_t room)
+{
+	static const char *const kinds[][2] = {
+		{ "fentry/", "fentry" },
+		{ "fexit/", "fentry" },
+		{ "kprobe/", "kprobe" },
+		{ "kretprobe/", "kprobe" },
+		{ "raw_tracepoint/", "raw_tracepoint" },
+		{ "tracepoint/", "tracepoint" },
+	};
+	size_t i, n;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		n = strlen(kinds[i][0]);
+		if (strncmp(section, kinds[i][0], n))
+			continue;
+		*kind = kinds[i][1];
+		snprintf(name, room, "%s", section + n);
+		if (strchr(name, '/'))
+			*strchr(name, '/') = ':';
+		return true;
+	}
+	return false;
+}
+
+int requires__attachable(const char *section, struct buf *error)
+{
+	const char *kind;
+	char name[256];
+
+	if (probe_of(section, &kind, name, sizeof(name)))
+		return requires__present(kind, name, error);
+	buf__printf(error, "nobody can say whether %s is there", section);
+	return -1;
+}
+
+void requires__unattachable(const char *section, struct buf *error)
+{
+	const char *kind;
+	char name[256];
+
+	if (probe_of(section, &kind, name, sizeof(name)))
+		requires__missing(kind, name, error);
+}
+
 bool requires__check(const struct spec *spec, struct buf *error)
 {
-	char kind[KIND_ROOM], *space;
+	char kind[KIND_ROOM];
 	const char *name;
 	bool optional;
 	size_t i;
@@ -218,17 +342,10 @@ bool requires__check(const struct spec *spec, struct buf *error)
 		if (optional)
 			continue;
 		present = requires__present(kind, name, error);
-		if (present < 0)
+		if (!present)
+			requires__missing(kind, name, error);
+		if (present <= 0)
 			return false;
-		if (!present) {
-			space = strchr(kind, '_');
-			if (space)
-				*space = ' ';
-			buf__printf(error,
-				    "this kernel does not have the %s %s, which this tool needs",
-				    kind, name);
-			return false;
-		}
 	}
 	return true;
 }

@@ -20,6 +20,18 @@ bool requires__split(const char *text, char *kind, bool *optional, const char **
 /* 1 if the kernel has it, 0 if not, -1 with one sentence if that cannot be told. */
 int requires__present(const char *kind, const char *name, struct buf *error);
 
+/*
+ * The same of the probe that a program's section names (fentry, fexit, kprobe, kretprobe,
+ * tracepoint, raw_tracepoint).
+ */
+int requires__attachable(const char *section, struct buf *error);
+
+/* The sentence about such a probe that is not there. */
+void requires__unattachable(const char *section, struct buf *error);
+
+/* The sentence about something that is not there. */
+void requires__missing(const char *kind, const char *name, struct buf *error);
+
 /* Check all that a spec cannot do without; false with one sentence for what is missing. */
 bool requires__check(const struct spec *spec, struct buf *error);
 

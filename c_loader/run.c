@@ -17,6 +17,7 @@
 #include "output.h"
 #include "render.h"
 #include "requires.h"
+#include "stacks.h"
 
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -44,6 +45,8 @@ struct run {
 	struct buf error; /* the sentence that ends the run */
 	struct ring_buffer *ring;
 	struct perf_buffer *perf;
+	struct stacks *stacks; /* NULL if no report is of that kind */
+	uint64_t look_ns; /* at the processes whose stacks there are */
 	int trace_fd;
 	struct buf trace; /* the beginning of a line */
 	int batch; /* events left in this batch */
@@ -280,11 +283,47 @@ static bool print_reports(struct run *run)
 
 		if (!options__hold(run->options, &report->when))
 			continue;
+		if (report->kind == REPORT_STACKS) {
+			if (!duet_stacks.print(run->stacks, &run->kernel, &run->renderer, report,
+					       now, &run->error))
+				return false;
+			continue;
+		}
 		if (!kernel_half__read(&run->kernel, report, &entries, &run->error))
 			return false;
 		renderer__report(&run->renderer, report, &entries, now);
 		free(entries.data);
 	}
+	return true;
+}
+
+static bool begin_stacks(struct run *run)
+{
+	const struct spec *spec = run->spec;
+	size_t i;
+
+	for (i = 0; i < spec->n_reports && !run->stacks; i++) {
+		if (spec->reports[i].kind != REPORT_STACKS)
+			continue;
+		run->stacks = duet_stacks.begin(run->options, &run->error);
+		if (!run->stacks)
+			return false;
+	}
+	return true;
+}
+
+static bool look_at_stacks(struct run *run)
+{
+	uint64_t took;
+
+	if (!run->stacks || run->now_ns < run->look_ns)
+		return true;
+	if (!duet_stacks.look(run->stacks, &run->kernel, &run->error))
+		return false;
+	took = clock_ns(CLOCK_MONOTONIC) - run->now_ns;
+	run->look_ns = run->now_ns + took +
+		       (took * STACKS_LOOK_SHARE > STACKS_LOOK_NS ? took * STACKS_LOOK_SHARE
+								  : STACKS_LOOK_NS);
 	return true;
 }
 
@@ -318,12 +357,14 @@ static bool limit_to_cgroup(struct run *run, struct limit *limit)
 	if (!folder)
 		return true;
 	limit->given = true;
+	limit->folder = folder;
 	return cgroup__identify(folder, &limit->id, &limit->level, &run->error);
 }
 
 static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 {
 	struct run_clock clock;
+	struct places places;
 	struct limit limit;
 
 	kernel_half__set_verbose(options__role_number(run->options, ROLE_VERBOSE, 0) != 0);
@@ -334,7 +375,7 @@ static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 	/* libbpf is done with the kernel's BTF, which is large. */
 	malloc_trim(0);
 	if ((run->spec->has_events && !open_events(run)) ||
-	    (run->spec->trace_pipe.present && !open_trace(run)))
+	    (run->spec->trace_pipe.present && !open_trace(run)) || !begin_stacks(run))
 		return false;
 	clock.start_mono_ns = clock_ns(CLOCK_MONOTONIC);
 	clock.wall_minus_mono_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock.start_mono_ns);
@@ -343,7 +384,10 @@ static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 		buf__puts(&run->error, "out of memory");
 		return false;
 	}
-	if (!kernel_half__attach(&run->kernel, run->spec->tool, foreign, &run->error))
+	places.options = run->options;
+	places.cgroup = limit.folder;
+	places.own_cgroup = run->options->command != NULL;
+	if (!kernel_half__attach(&run->kernel, &places, foreign, &run->error))
 		return false;
 	renderer__begin(&run->renderer);
 	flush_err(run);
@@ -369,6 +413,8 @@ static int wait_ms(const struct run *run, int poll_ms)
 	uint64_t next = run->deadline_ns < run->due_ns ? run->deadline_ns : run->due_ns;
 	uint64_t ms;
 
+	if (run->stacks && run->look_ns < next)
+		next = run->look_ns;
 	if (next == UINT64_MAX)
 		return poll_ms;
 	ms = next > run->now_ns ? (next - run->now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
@@ -399,6 +445,8 @@ static bool look_at_clock(struct run *run)
 	run->now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (signals.stop || run->now_ns >= run->deadline_ns ||
 	    (run->options->command && command__ended(&run->command)))
+		return false;
+	if (!look_at_stacks(run))
 		return false;
 	if (run->now_ns < run->due_ns)
 		return true;
@@ -483,6 +531,8 @@ cleanup:
 		close(run.trace_fd);
 	command__close(&run.command, &run.error);
 	signals.command = NULL;
+	if (run.stacks)
+		duet_stacks.end(run.stacks);
 	renderer__free(&run.renderer);
 	if (run.error.len || run.error.failed)
 		run__complain(options->spec->tool, &run.error);

@@ -361,6 +361,7 @@ static bool format_fits(const struct column *c)
 	case FORMAT_ARGS:
 		return f->kind == FIELD_STRING && !f->count;
 	case FORMAT_IPV6:
+	case FORMAT_IP:
 		return field__total(f) == 16;
 	case FORMAT_IPV4:
 		return f->size == 4 && !f->count && f->kind <= FIELD_BOOL;
@@ -396,9 +397,9 @@ static uint32_t max_digits(const struct column *c)
 }
 
 static const char *const formats[] = {
-	"number",  "hex",      "octal",	     "string", "path", "args", "wall",
-	"elapsed", "duration", "bytes",	     "ipv4",   "ipv6", "port", "errno",
-	"signal",  "syscall",  "capability", "device", "user", "enum", "flags",
+	"number",     "hex",	"octal", "string", "path",  "args",  "wall",   "elapsed",
+	"duration",   "bytes",	"ipv4",	 "ipv6",   "port",  "errno", "signal", "syscall",
+	"capability", "device", "user",	 "enum",   "flags", "ip",    "disk",   "exit",
 };
 
 static void read_column(struct reader *r, const struct json *json, enum part whole,
@@ -408,6 +409,7 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	static const char *const aligns[] = { "left", "right" };
 	static const char *const units[] = { "ns", "us", "ms", "s" };
 	static const char *const since[] = { "start", "first" };
+	static const char *const zones[] = { "local", "utc" };
 	const char *quote;
 
 	c->of = (enum part)GET_WORD(r, json, "of", parts, (int)whole);
@@ -431,6 +433,7 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	c->scale = 3 * (uint32_t)GET_WORD(r, json, "unit", units, 0);
 	c->digits = get_u32(r, json, "digits", max_digits(c), default_digits(c));
 	c->since_first = GET_WORD(r, json, "since", since, 0) == 1;
+	c->utc = GET_WORD(r, json, "zone", zones, 0) == 1;
 	quote = get_string(r, json, "quote");
 	c->quote = quote ? spec__find_option(r->spec, quote) : -1;
 	if (quote && c->quote < 0)
@@ -490,14 +493,27 @@ static const char *read_default(struct reader *r, const struct json *option)
 	return copy;
 }
 
+static bool match_fits(const struct option_spec *o)
+{
+	const struct field *f = &o->match_field;
+
+	if (o->match == MATCH_ONE_OF)
+		return o->type == OPTION_NUMBERS && f->kind <= FIELD_BOOL && !f->count;
+	return o->type != OPTION_NUMBERS && f->kind == FIELD_STRING && !f->count &&
+	       is_string_format(o->match_format);
+}
+
 static void read_option(struct reader *r, const struct json *json, struct option_spec *o)
 {
-	static const char *const types[] = { "flag",  "int",	 "string", "path",  "user",
-					     "errno", "syscall", "signal", "flags", "choice" };
-	static const char *const roles[] = { "",	"duration", "interval", "count",   "top",
-					     "format",	"buffer",   "cgroup",	"verbose", "help",
-					     "version", "list",	    "btf" };
-	static const char *const hows[] = { "", "contains", "regex" };
+	static const char *const types[] = { "flag",  "int",	"string",  "path",
+					     "user",  "errno",	"syscall", "signal",
+					     "flags", "choice", "numbers", "disk" };
+	static const char *const roles[] = { "",	 "duration", "interval", "count",
+					     "top",	 "format",   "buffer",	 "cgroup",
+					     "verbose",	 "help",     "version",	 "list",
+					     "btf",	 "pin",	     "folded",	 "delimited",
+					     "annotate", "flame" };
+	static const char *const hows[] = { "", "contains", "regex", "one_of" };
 	const json_int min = INT64_MIN, max = UINT64_MAX;
 	const struct json *match;
 	const char *letter;
@@ -516,11 +532,14 @@ static void read_option(struct reader *r, const struct json *json, struct option
 	o->has_min = get_int(r, json, "min", min, max, &o->min);
 	o->has_max = get_int(r, json, "max", min, max, &o->max);
 	o->repeat = get_bool(r, json, "repeat");
+	o->required = get_bool(r, json, "required");
 	o->value = 1;
 	get_int(r, json, "value", min, max, &o->value);
 	read_choices(r, json, &o->choices);
 	o->has_config = read_config(r, json__get(json, "config"), &o->config);
 	o->map = get_string(r, json, "map");
+	o->entries = get_string(r, json, "entries");
+	o->set = get_string(r, json, "set");
 	o->text = get_string(r, json, "text");
 
 	o->preset = read_default(r, json);
@@ -529,9 +548,8 @@ static void read_option(struct reader *r, const struct json *json, struct option
 		o->match = (enum match)NEED_WORD(r, match, "how", hows);
 		read_field(r, match, MAX_SIZE, &o->match_field, 0);
 		o->match_format = (enum format)GET_WORD(r, match, "format", formats, FORMAT_STRING);
-		if (o->match_field.kind != FIELD_STRING || o->match_field.count ||
-		    !is_string_format(o->match_format))
-			fail(r, "'%s' matches a field that is no string", o->name);
+		if (!match_fits(o))
+			fail(r, "'%s' matches a field of another kind", o->name);
 	}
 }
 
@@ -557,10 +575,10 @@ static void read_options(struct reader *r, const struct json *root)
 	}
 }
 
-static bool changes_json(enum format format)
+bool format__changes_json(enum format format)
 {
 	return format == FORMAT_PATH || format == FORMAT_ARGS || format == FORMAT_IPV4 ||
-	       format == FORMAT_IPV6 || format == FORMAT_PORT;
+	       format == FORMAT_IPV6 || format == FORMAT_IP || format == FORMAT_PORT;
 }
 
 /* Let each field know the column that names it, for formats that change its value in JSON. */
@@ -580,7 +598,8 @@ static void link_columns(struct reader *r, struct field *fields, size_t n_fields
 		for (j = 0; j < columns->n && !f->column; j++) {
 			const struct column *c = &columns->list[j];
 
-			if (c->of == of && !strcmp(c->field.name, path) && changes_json(c->format))
+			if (c->of == of && !strcmp(c->field.name, path) &&
+			    format__changes_json(c->format))
 				f->column = c;
 		}
 		if (f->kind == FIELD_STRUCT && !f->count) {
@@ -664,6 +683,23 @@ static void read_side(struct reader *r, const struct json *object, const char *n
 	read_fields(r, json, side->size, &side->fields, &side->n_fields, 0);
 }
 
+static void read_headings(struct reader *r, const struct json *json, struct report *report)
+{
+	const struct json *list, *item;
+	size_t i = 0;
+
+	report->heading = get_string(r, json, "heading");
+	report->headings = get_array(r, json, "headings", sizeof(*report->headings), &list,
+				     &report->n_headings);
+	json__for_each(item, list)
+	{
+		struct heading *heading = &report->headings[i++];
+
+		heading->text = need_string(r, item, "text");
+		read_conditions(r, item, "when", &heading->when);
+	}
+}
+
 static void read_sorts(struct reader *r, const struct json *json, const uint32_t sizes[3],
 		       struct report *report)
 {
@@ -679,12 +715,69 @@ static void read_sorts(struct reader *r, const struct json *json, const uint32_t
 		sort->of = NEED_WORD(r, item, "of", parts);
 		read_field(r, item, sizes[sort->of], &sort->field, 0);
 		read_conditions(r, item, "when", &sort->when);
+		sort->ascending = get_bool(r, item, "ascending");
+	}
+}
+
+static void read_stacks(struct reader *r, const struct json *json, struct report *report)
+{
+	struct stack_fields *stacks = &report->stacks;
+	const struct {
+		const char *name;
+		struct field *field;
+		bool needed, string;
+	} fields[] = {
+		{ "kernel", &stacks->kernel, false, false },
+		{ "user", &stacks->user, false, false },
+		{ "process", &stacks->process, true, false },
+		{ "task", &stacks->task, true, false },
+		{ "comm", &stacks->comm, true, true },
+	};
+	const struct json *field;
+	size_t i;
+
+	stacks->map = need_string(r, json, "map");
+	stacks->depth = need_u32(r, json, "depth", MAX_SIZE / 8);
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		field = json__get(json, fields[i].name);
+		if (field)
+			read_field(r, field, report->key.size, fields[i].field, 0);
+		if (field ? fields[i].field->count || fields[i].field->kind == FIELD_STRUCT ||
+				    (fields[i].field->kind == FIELD_STRING) != fields[i].string
+			  : fields[i].needed)
+			fail(r, "'%s' does not fit the stacks of '%s'", fields[i].name,
+			     report->map);
+	}
+}
+
+static void read_average(struct reader *r, const struct json *json, struct report *report)
+{
+	const struct {
+		const char *name;
+		struct field *field;
+	} fields[] = { { "total", &report->total }, { "count", &report->count } };
+	const struct json *field;
+	json_int divisor = 1;
+	size_t i;
+
+	get_int(r, json, "divisor", 1, INT32_MAX, &divisor);
+	report->divisor = (uint64_t)divisor;
+	if (!report->heading)
+		report->heading = "value";
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		field = json__get(json, fields[i].name);
+		if (field)
+			read_field(r, field, report->value.size, fields[i].field, 0);
+		if (!field || fields[i].field->kind != FIELD_UINT || fields[i].field->count)
+			fail(r, "'%s' of the average of '%s' is not a number", fields[i].name,
+			     report->map);
 	}
 }
 
 static void read_report(struct reader *r, const struct json *json, struct report *report)
 {
-	static const char *const report_kinds[] = { "log2", "linear", "table", "counters" };
+	static const char *const report_kinds[] = { "log2",	"linear", "table",
+						    "counters", "stacks", "average" };
 	static const char *const map_kinds[] = { "hash", "array" };
 	const struct json *slot = json__get(json, "slot");
 	uint32_t sizes[3] = { 0 };
@@ -699,10 +792,12 @@ static void read_report(struct reader *r, const struct json *json, struct report
 	report->percpu = get_bool(r, json, "percpu");
 	report->entries = get_u32(r, json, "entries", UINT32_MAX, 0);
 	report->clear = get_bool(r, json, "clear");
+	report->locked = get_bool(r, json, "locked");
+	report->blank_before = get_bool(r, json, "blank_before");
 	report->blank_after = get_bool(r, json, "blank_after");
 	report->time = get_string(r, json, "time");
 	report->title = get_string(r, json, "title");
-	report->heading = get_string(r, json, "heading");
+	read_headings(r, json, report);
 	read_conditions(r, json, "when", &report->when);
 	read_conditions(r, json, "time_when", &report->time_when);
 	read_side(r, json, "key", &report->key);
@@ -721,10 +816,14 @@ static void read_report(struct reader *r, const struct json *json, struct report
 	read_sorts(r, json, sizes, report);
 	if (slot)
 		read_field(r, slot, report->key.size, &report->slot, 0);
+	if (report->kind == REPORT_STACKS)
+		read_stacks(r, json__get(json, "stacks"), report);
+	if (report->kind == REPORT_AVERAGE)
+		read_average(r, json, report);
 	if (r->failed)
 		return;
 
-	if (report->kind != REPORT_TABLE &&
+	if (report->kind != REPORT_TABLE && report->kind != REPORT_AVERAGE &&
 	    (report->value.n_fields != 1 || report->value.fields[0].kind > FIELD_BOOL ||
 	     report->value.fields[0].count))
 		fail(r, "the values of '%s' are not counts", report->map);
@@ -744,6 +843,41 @@ static void read_report(struct reader *r, const struct json *json, struct report
 		     "");
 	link_columns(r, report->value.fields, report->value.n_fields, &report->columns, PART_VALUE,
 		     "");
+}
+
+static void read_arguments(struct reader *r, const struct json *root)
+{
+	struct spec *spec = r->spec;
+	const char **names = get_strings(r, root, "arguments", &spec->n_arguments);
+	size_t i;
+	int option;
+
+	if (!spec->n_arguments)
+		return;
+	spec->arguments = alloc_array(r, spec->n_arguments, sizeof(*spec->arguments));
+	for (i = 0; spec->arguments && i < spec->n_arguments; i++) {
+		option = spec__find_option(spec, names[i]);
+		if (option < 0 || spec->options[option].type == OPTION_FLAG)
+			fail(r, "'arguments' cannot name '%s'", names[i]);
+		else
+			spec->arguments[i] = (uint32_t)option;
+	}
+}
+
+static void read_program(struct reader *r, const struct json *json, struct program *program)
+{
+	static const char *const directions[] = { "ingress", "egress" };
+
+	program->name = need_string(r, json, "name");
+	read_conditions(r, json, "when", &program->when);
+	program->fallback = get_strings(r, json, "fallback", &program->n_fallback);
+	program->target = get_string(r, json, "target");
+	program->process = get_string(r, json, "process");
+	program->event = get_string(r, json, "event");
+	program->frequency = get_string(r, json, "frequency");
+	program->period = get_string(r, json, "period");
+	program->interface = get_string(r, json, "interface");
+	program->egress = GET_WORD(r, json, "direction", directions, 0) == 1;
 }
 
 static void read_spec(struct reader *r, const struct json *root)
@@ -767,6 +901,7 @@ static void read_spec(struct reader *r, const struct json *root)
 	spec->requires = get_strings(r, root, "requires", &spec->n_requires);
 	/* Options come first: conditions name them. */
 	read_options(r, root);
+	read_arguments(r, root);
 
 	spec->banners =
 		get_array(r, root, "banner", sizeof(*spec->banners), &list, &spec->n_banners);
@@ -774,6 +909,7 @@ static void read_spec(struct reader *r, const struct json *root)
 	json__for_each(item, list)
 	{
 		spec->banners[i].text = need_string(r, item, "text");
+		spec->banners[i].more = get_bool(r, item, "more");
 		read_conditions(r, item, "when", &spec->banners[i++].when);
 	}
 	spec->configs =
@@ -783,10 +919,14 @@ static void read_spec(struct reader *r, const struct json *root)
 	spec->programs =
 		get_array(r, root, "programs", sizeof(*spec->programs), &list, &spec->n_programs);
 	i = 0;
+	json__for_each(item, list) read_program(r, item, &spec->programs[i++]);
+	spec->counters =
+		get_array(r, root, "counters", sizeof(*spec->counters), &list, &spec->n_counters);
+	i = 0;
 	json__for_each(item, list)
 	{
-		spec->programs[i].name = need_string(r, item, "name");
-		read_conditions(r, item, "when", &spec->programs[i++].when);
+		spec->counters[i].map = need_string(r, item, "map");
+		spec->counters[i++].event = need_string(r, item, "event");
 	}
 	read_events(r, root);
 	spec->reports =
@@ -857,6 +997,17 @@ int spec__find_option(const struct spec *spec, const char *name)
 			return (int)i;
 	}
 	return -1;
+}
+
+const struct program *spec__find_program(const struct spec *spec, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < spec->n_programs; i++) {
+		if (!strcmp(spec->programs[i].name, name))
+			return &spec->programs[i];
+	}
+	return NULL;
 }
 
 const struct config *spec__find_config(const struct spec *spec, const char *name)

@@ -50,6 +50,9 @@ enum format {
 	FORMAT_USER,
 	FORMAT_ENUM,
 	FORMAT_FLAGS,
+	FORMAT_IP,
+	FORMAT_DISK,
+	FORMAT_EXIT,
 };
 
 /* Which part of a record or map entry a column reads. */
@@ -91,6 +94,7 @@ struct column {
 	uint32_t digits;
 	uint32_t scale; /* of a duration: the unit is 10^scale ns */
 	bool since_first; /* of elapsed: else since the start of the run */
+	bool utc; /* of wall: else in the local zone */
 	int quote; /* of args: index of the option, -1 if none */
 	struct names values;
 };
@@ -120,6 +124,8 @@ enum option_type {
 	OPTION_SIGNAL,
 	OPTION_FLAGS,
 	OPTION_CHOICE,
+	OPTION_NUMBERS,
+	OPTION_DISK,
 };
 
 enum role {
@@ -136,17 +142,22 @@ enum role {
 	ROLE_VERSION,
 	ROLE_LIST,
 	ROLE_BTF,
+	ROLE_PIN,
+	ROLE_FOLDED,
+	ROLE_DELIMITED,
+	ROLE_ANNOTATE,
+	ROLE_FLAME,
 	ROLES
 };
 
-enum match { MATCH_NONE, MATCH_CONTAINS, MATCH_REGEX };
+enum match { MATCH_NONE, MATCH_CONTAINS, MATCH_REGEX, MATCH_ONE_OF };
 
 struct option_spec {
 	const char *name;
 	char letter; /* 0 if it has none */
 	enum option_type type;
 	enum role role;
-	bool has_min, has_max, repeat;
+	bool has_min, has_max, repeat, required;
 	json_int min, max;
 	const char *preset; /* the default as it would be typed, NULL if there is none */
 	json_int value; /* what a flag writes into its config */
@@ -154,20 +165,38 @@ struct option_spec {
 	bool has_config;
 	struct config config;
 	const char *map;
+	const char *entries; /* map whose size it is */
+	const char *set; /* map that gets its numbers as keys */
 	const char *text; /* role list: what the option prints */
 	enum match match;
 	enum format match_format; /* string, path or args: the text that is matched */
 	struct field match_field;
 };
 
-/* A program of the kernel half that is loaded on conditions only. */
+/*
+ * What the spec says of a program of the kernel half. Texts hold {option}s; they are NULL where
+ * the spec says nothing.
+ */
 struct program {
 	const char *name;
 	struct conditions when;
+	const char **fallback; /* programs in its place where its probe is not there */
+	size_t n_fallback;
+	const char *target; /* BINARY:SYMBOL or BINARY:PROVIDER:PROBE */
+	const char *process; /* PID */
+	const char *event, *frequency, *period; /* of a perf event; Hz, events */
+	const char *interface;
+	bool egress; /* of tc: else ingress */
+};
+
+/* A perf event array, and the event that each CPU counts in it. */
+struct counter {
+	const char *map, *event;
 };
 
 struct banner {
 	const char *text;
+	bool more; /* the next one goes on in the same line */
 	struct conditions when;
 };
 
@@ -182,7 +211,14 @@ struct events {
 	uint32_t least;
 };
 
-enum report_kind { REPORT_LOG2, REPORT_LINEAR, REPORT_TABLE, REPORT_COUNTERS };
+enum report_kind {
+	REPORT_LOG2,
+	REPORT_LINEAR,
+	REPORT_TABLE,
+	REPORT_COUNTERS,
+	REPORT_STACKS,
+	REPORT_AVERAGE
+};
 
 struct map_side {
 	uint32_t size;
@@ -194,13 +230,31 @@ struct sort {
 	struct field field;
 	enum part of;
 	struct conditions when;
+	bool ascending;
+};
+
+/* A heading under conditions. */
+struct heading {
+	const char *text;
+	struct conditions when;
+};
+
+/* Of a report of stacks: fields of its key. Those that it does not have have no name. */
+struct stack_fields {
+	const char *map;
+	uint32_t depth;
+	struct field kernel, user; /* ids in the map */
+	struct field process; /* whose address space the user's stack is in */
+	struct field task; /* the number that is shown */
+	struct field comm;
 };
 
 struct report {
 	const char *name;
 	const char *map;
 	enum report_kind kind;
-	bool array, percpu, clear, blank_after;
+	bool array, percpu, clear, blank_before, blank_after;
+	bool locked; /* a value holds a spin lock, which is taken to read it */
 	uint32_t entries;
 	struct conditions when;
 	const char *time;
@@ -208,6 +262,8 @@ struct report {
 	const char *title;
 	struct map_side key, value;
 	struct field slot;
+	struct heading *headings; /* the first one whose conditions hold, else ... */
+	size_t n_headings;
 	const char *heading;
 	int64_t base, step;
 	struct columns sections, columns;
@@ -215,6 +271,9 @@ struct report {
 	size_t n_sorts;
 	const char **labels;
 	size_t n_labels;
+	struct stack_fields stacks;
+	struct field total, count; /* of the value */
+	uint64_t divisor;
 };
 
 struct trace_pipe {
@@ -229,8 +288,12 @@ struct spec {
 	size_t n_banners;
 	struct program *programs;
 	size_t n_programs;
+	struct counter *counters;
+	size_t n_counters;
 	struct option_spec *options;
 	size_t n_options;
+	uint32_t *arguments; /* options that words without a dash are for, in this order */
+	size_t n_arguments;
 	int roles[ROLES]; /* index of the option with that role, -1 if none */
 	struct config *configs;
 	size_t n_configs;
@@ -255,8 +318,12 @@ void spec__free(struct spec *spec);
 /* Index of an option by its long name, -1 if there is none. */
 int spec__find_option(const struct spec *spec, const char *name);
 const struct config *spec__find_config(const struct spec *spec, const char *name);
+const struct program *spec__find_program(const struct spec *spec, const char *name);
 /* The name of a number, NULL if it has none. */
 const char *names__find(const struct names *names, json_int number);
+
+/* Whether JSON shows the format's text, or numbers of it, in place of the field's own value. */
+bool format__changes_json(enum format format);
 
 /* A scalar of at most 8 bytes, sign-extended if it is signed; i is the element of an array. */
 uint64_t field__load(const struct field *field, const uint8_t *base, uint32_t i);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# All tests: what `make check` runs once everything is installed. Arguments go to pytest.
+# The tests on this machine's kernel: what `make check-native` runs once everything is installed.
+# Arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-/usr/bin/python3}
@@ -25,8 +26,10 @@ for tool in build/static/*; do
 done
 
 say "style"
-clang-format --dry-run --Werror c_loader/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/bench/*.c shared_bpf/*.c
-shellcheck scripts/*.sh .ci/run
+clang-format --dry-run --Werror c_loader/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/workload/*/* tests/bench/*.c tests/compat/*.c shared_bpf/*.c \
+	tests/tools/*.c
+shellcheck scripts/*.sh tests/vm/*.sh .ci/run
+shellcheck -s dash tests/vm/init
 mypy --config-file setup.cfg python/bpfduet
 git ls-files 2>/dev/null | while read -r file; do
 	case $file in
@@ -50,5 +53,7 @@ done
 
 say "tests"
 # a skip that tests/expected_skips.txt does not name is a failure here
+mkdir -p build/vm/host/results
+uname -r >build/vm/host/results/release
 BPFDUET_CHECK=1 RENDER_DRIVER=$PWD/build/asan/tests/render_driver "$python" -m pytest -q -p no:cacheprovider \
-	--durations=5 -rs tests "$@"
+	--durations=5 -rs --junitxml=build/vm/host/results/btf.xml tests "$@"

@@ -8,10 +8,7 @@
  */
 #define BPFDUET_CONTAINERS
 #include "bpfduet.h"
-
-#define NAME_BYTES 256
-#define PATH_BYTES 4096 /* a power of two */
-#define MAX_COMPONENTS 48
+#include "bpfduet_path.h"
 
 struct open_event {
 	u64 ts; /* ns, monotonic */
@@ -40,14 +37,10 @@ struct path_event {
 	int err;
 	u32 flags;
 	char comm[TASK_COMM_LEN];
-	char path[PATH_BYTES + NAME_BYTES];
+	char path[PATH_ROOM];
 };
 
-/*
- * Where such a record is put together. The length lies in the map, not in a register: of
- * what comes from a map the verifier knows nothing, so that it takes every round of the
- * walk for the same and looks at it once.
- */
+/* Where such a record is put together. */
 struct path_walk {
 	u64 len;
 	struct path_event event;
@@ -78,48 +71,6 @@ static __always_inline const struct path *start_of(int dfd)
 	return file ? &file->f_path : NULL;
 }
 
-/*
- * Appends the names of the folders above a relative name. A walk that does not get to the
- * root leaves the name relative.
- */
-static __always_inline void append_folders(struct path_walk *walk, int dfd)
-{
-	const struct path *start = start_of(dfd);
-	struct dentry *dentry = BPF_CORE_READ(start, dentry), *parent;
-	struct vfsmount *mnt = BPF_CORE_READ(start, mnt);
-	struct mount *mount = container_of(mnt, struct mount, mnt), *above;
-	char *path = walk->event.path;
-	const unsigned char *name;
-	u64 len;
-	long n;
-
-	for (int i = 0; i < MAX_COMPONENTS && dentry; i++) {
-		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
-			above = BPF_CORE_READ(mount, mnt_parent);
-			if (above == mount) {
-				len = masked(walk->len, PATH_BYTES - 1);
-				path[len] = '/';
-				path[len + 1] = 0;
-				walk->len = len + 2;
-				return;
-			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry)
-			return;
-		name = BPF_CORE_READ(dentry, d_name.name);
-		len = masked(walk->len, PATH_BYTES - 1);
-		n = bpf_probe_read_kernel_str(&path[len], NAME_BYTES, name);
-		if (n <= 0 || len + n >= PATH_BYTES)
-			return;
-		walk->len = len + n;
-		dentry = parent;
-	}
-}
-
 static __always_inline void send_full(struct open_event *e, const char *filename, int dfd)
 {
 	struct path_walk *walk;
@@ -134,7 +85,7 @@ static __always_inline void send_full(struct open_event *e, const char *filename
 	n = bpf_probe_read_user_str(walk->event.path, NAME_BYTES, filename);
 	walk->len = string_bytes(n, NAME_BYTES);
 	if (walk->event.path[0] != '/')
-		append_folders(walk, dfd);
+		path_append(walk->event.path, &walk->len, start_of(dfd));
 	len = string_bytes(walk->len, sizeof(walk->event.path));
 	events.ringbuf_output(&walk->event, offsetof(struct path_event, path) + len, 0);
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""What all tests share: modules of tests/, the workload programs, tracefs, and who may trace."""
+"""What all tests share: modules of tests/, the programs they run, tracefs, who may trace, and what
+may be skipped."""
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import frontends  # noqa: E402  # pylint: disable=wrong-import-position
+from needs import NEEDS, mount_tracefs  # noqa: E402  # pylint: disable=wrong-import-position
 
 SOURCES = frontends.ROOT / "tests" / "workload"
 # Static programs: the loader of dynamic ones opens and reads files of its own.
@@ -24,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """The folders whose tests trace, by a marker that pytest knows."""
     config.pluginmanager.register(Skips())
     config.addinivalue_line("markers", "kernel: traces; needs root and the built tools")
+    config.addinivalue_line("markers", "needs(what): skipped where tests/needs.py does not find it")
+    config.addinivalue_line("markers", "host_only: asks nothing of the kernel; not run in guests")
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
@@ -40,14 +45,39 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@functools.lru_cache(maxsize=None)
+def offered(need: str) -> bool:
+    """Whether this machine has what a test needs."""
+    return NEEDS[need]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs something that is not there."""
+    frontends.RAN.clear()
+    for marker in item.iter_markers("needs"):
+        for need in marker.args:
+            if not offered(need):
+                pytest.skip(f"needs {need}")
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Note what the test ran, for the table of docs/portability.md."""
+    item.user_properties += [("ran", " ".join(pair)) for pair in sorted(frontends.RAN)]
+
+
 class Skips:
-    """Fails the run if a test is skipped that expected_skips.txt does not allow."""
+    """Fails the run if a test is skipped that expected_skips.txt does not allow on this kernel."""
 
     LIST = Path(__file__).with_name("expected_skips.txt")
+    KERNEL = os.environ.get("BPFDUET_GUEST", "host")
 
     def __init__(self) -> None:
         lines = [line for line in self.LIST.read_text().splitlines() if line and line[0] != "#"]
-        self._allowed: List[Tuple[str, ...]] = [tuple(line.split(" | ")) for line in lines]
+        self._allowed: List[Tuple[str, str]] = []
+        for line in lines:
+            kernels, pattern, reason = line.split(" | ")
+            if self.KERNEL in kernels.split():
+                self._allowed.append((pattern, reason))
         self.unexpected: List[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -68,15 +98,18 @@ class Skips:
 
 @pytest.fixture(scope="session")
 def tracefs() -> None:
-    """Tracepoints are looked up in tracefs, which a fresh machine has not mounted."""
-    folder = "/sys/kernel/tracing"
-    if not os.path.exists(f"{folder}/events"):
-        subprocess.run(["mount", "-t", "tracefs", "tracefs", folder], check=True)
+    """Tracepoints are looked up in tracefs."""
+    mount_tracefs()
 
 
 @pytest.fixture(scope="session")
 def workloads(tracefs: None) -> Path:  # pylint: disable=redefined-outer-name,unused-argument
-    """The folder of the workload programs, compiled once a session."""
+    """The folder of the workload programs, compiled where they are not up to date."""
+    return build_workloads()
+
+
+def build_workloads() -> Path:
+    """Compile the workload programs that are not up to date; returns their folder."""
     frontends.WORKLOADS.mkdir(parents=True, exist_ok=True)
     for source in sorted(SOURCES.glob("*.c")):
         program = frontends.WORKLOADS / source.stem

@@ -16,7 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
@@ -26,18 +26,34 @@ from bpfduet.cgroup import own_cgroup  # noqa: E402
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 BIN = Path(os.environ.get("BPFDUET_BIN", BUILD / "bin")).resolve()
 WORKLOADS = BUILD / "tests" / "workload"
+# Tools that only the tests have; built like the others.
+TEST_TOOLS = ROOT / "tests" / "tools"
 FRONTENDS = ("c", "bcc")
-PATIENCE_S = 60
-SETTLE_S = 0.4
+# How many times slower than a machine of its own this one is: guests are.
+SLOWNESS = float(os.environ.get("BPFDUET_SLOWNESS", "1"))
+PATIENCE_S = 60 * SLOWNESS
+SETTLE_S = 0.4 * SLOWNESS
+
+# Tools and frontends that a test has run: conftest.py notes them with its result.
+RAN: Set[Tuple[str, str]] = set()
 
 Argument = Union[str, bytes]
+
+
+def seconds(number: int) -> str:
+    """A time in seconds for an option, long enough on this machine to start some tools in."""
+    return str(int(number * SLOWNESS))
 
 
 def command(frontend: str, tool: str, args: Sequence[Argument] = ()) -> List[Argument]:
     """The command line of a tool (a name, or the path of a .bpf.c file) in one frontend."""
     name = Path(tool).name.replace(".bpf.c", "")
-    start: List[Argument] = [str(BIN / name)] if frontend == "c" else \
-        [str(ROOT / "bpfduet"), "run", tool]
+    RAN.add((name, frontend))
+    folder, source = BIN, tool
+    if (TEST_TOOLS / f"{tool}.bpf.c").exists():
+        folder, source = BUILD / "tests" / "tools" / "bin", str(TEST_TOOLS / f"{tool}.bpf.c")
+    start: List[Argument] = [str(folder / name)] if frontend == "c" else \
+        [str(ROOT / "bpfduet"), "run", source]
     return start + list(args)
 
 
@@ -75,7 +91,7 @@ def cgroup(name: str = "test") -> Iterator[Path]:
     try:
         yield path
     finally:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 5 * SLOWNESS
         while True:
             try:
                 path.rmdir()
@@ -149,8 +165,15 @@ def _runs_program(pid: int, fd: int) -> bool:
     return _LIBC.syscall(SYS_BPF, BPF_TASK_FD_QUERY, ct.byref(attr), ct.sizeof(attr)) == 0
 
 
+def packet_sockets(pid: int) -> List[str]:
+    """Inodes of the packet sockets in a process's network."""
+    lines = Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]
+    return [line.split()[8] for line in lines]
+
+
 def attachments(pid: int) -> int:
-    """How many programs a process holds attached to probes."""
+    """How many programs a process holds attached to probes, to interfaces and cgroups by links,
+    and to packet sockets."""
     count = 0
     with contextlib.suppress(OSError):
         for fd in os.listdir(f"/proc/{pid}/fd"):
@@ -164,6 +187,8 @@ def attachments(pid: int) -> int:
                     count += not re.search(r"^link_type:\s+perf", info, re.MULTILINE)
                 elif target == "anon_inode:bpf-raw-tracepoint":
                     count += 1
+                elif target.startswith("socket:"):
+                    count += target[len("socket:["):-1] in packet_sockets(pid)
     return count
 
 

@@ -141,7 +141,8 @@ class Program:
         cflags += [compiled.define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
         cflags += [compiled.define(f"DUET_ENTRIES_{name}", value)
                    for name, value in entries.items()]
-        cflags += [compiled.define(f"DUET_OFF_{name}", "off__") for name in off]
+        cflags += [compiled.define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__")
+                   for name in off]
         self._settings = settings
         self._unattached = [program for program in programs_of(text) if program.name not in off]
         self._attacher: Optional[Attacher] = None
@@ -194,6 +195,16 @@ class Program:
         if rejected:
             return f"the kernel's verifier rejects a program (its log is above): {rejected[1]}"
         return said
+
+    def fill(self, name: str, keys: List[int]) -> None:
+        """Put keys into a map, each with the value 1. Raises Error."""
+        table = self.bpf[name.encode()]
+        try:
+            for key in keys:
+                libbpf.update(table, table.Key(key), table.Leaf(1), 0)
+        except OSError as error:
+            raise Error(f"the map '{name}' cannot be filled: "
+                        f"{os.strerror(error.errno or 0)}") from error
 
     def attach(self, counters: Dict[str, str], group: Optional[str], own_group: bool) -> None:
         """Attach what BCC has not attached by its name, and open counters: perf events by map.

@@ -19,8 +19,9 @@ _I64 = int_range("int", 8)
 
 _TEXT = ("string", "path", "args")
 # Formats that read a field of one size only, in bytes.
-_SIZES = {"ipv4": 4, "port": 2, "user": 4, "wall": 8, "elapsed": 8}
-_UNSIGNED = ("ipv4", "port", "wall", "elapsed", "device", "user")
+_SIZES = {"ipv4": 4, "port": 2, "user": 4, "wall": 8, "elapsed": 8,
+          "exit": 4}
+_UNSIGNED = ("ipv4", "port", "wall", "elapsed", "device", "disk", "user", "exit")
 _DIGITS = {"octal": 1, "wall": 0, "elapsed": 9, "duration": 3}
 
 
@@ -60,7 +61,7 @@ def _parts(side: str, info: Optional[Field]) -> Tuple[Field, ...]:
     if info is None:
         return ()
     if info.kind == "struct" and not info.count:
-        return info.fields
+        return tuple(field for field in info.fields if field.kind != "lock")
     return (Field(side, 0, info.size, info.kind, info.count, info.fields),)
 
 
@@ -110,14 +111,18 @@ class _Binder:
             self._check_when(("banner", index), line)
         for index, program in enumerate(data.get("program", [])):
             self._check_when(("program", index), program)
-        has_command = "filter_cgroup" in self._types.configs
+        has_command = any(option["role"] == "cgroup" for option in options)
+        for name in data.get("arguments", []):
+            self._check_option_name(("arguments",), name)
         return {
             "bpfduet": FORM, "tool": self._spec.name, "version": version,
             "help": helptext.make(self._spec.name, data, options, own, has_command),
             "requires": data.get("requires", []),
-            "banner": [{"text": line["text"], "when": line.get("when", [])}
+            "banner": [{"text": line["text"], "when": line.get("when", []),
+                        "more": line.get("more", False)}
                        for line in data.get("banner", [])],
-            "programs": data.get("program", []),
+            "arguments": data.get("arguments", []),
+            "programs": data.get("program", []), "counters": data.get("counter", []),
             "options": [{key: value for key, value in option.items()
                          if key not in ("help", "metavar")} for option in options],
             "configs": [_config(config) for config in self._types.configs.values()],
@@ -147,19 +152,41 @@ class _Binder:
     def _check_programs(self) -> None:
         known = self._types.programs
         for index, program in enumerate(self._data.get("program", [])):
-            if known is not None and program["name"] not in known:
-                raise self._spec.error(("program", index, "name"), "the kernel half has no program "
-                                       f"'{program['name']}'"
-                                       + did_you_mean(program["name"], known))
+            for name in (program["name"], *program.get("fallback", ())):
+                if known is not None and name not in known:
+                    raise self._spec.error(("program", index, "name"), "the kernel half has no "
+                                           f"program '{name}'" + did_you_mean(name, known))
+        for index, counter in enumerate(self._data.get("counter", [])):
+            place = ("counter", index, "map")
+            if self._map(self._spec.source, place, counter["map"]).type != "perf_event_array":
+                raise self._spec.error(place, f"map '{counter['map']}' is no perf event array")
 
     def _check_map(self, option: Option) -> None:
-        """The map that an option replaces by a pinned one."""
+        """The map that an option replaces by a pinned one, or whose size it is."""
+        if "entries" in option.data and option.name in self._options:
+            self._map(option.source, option.place + ("entries",), option.data["entries"])
+        if "set" in option.data and option.name in self._options:
+            self._check_set(option)
         name = option.data.get("map")
         if name is None or option.name not in self._options:
             return
         info = self._map(option.source, option.place + ("map",), name)
         if info.type not in HASH_TYPES:
             raise option.error(f"map '{name}' is no hash", "map")
+
+    def _check_set(self, option: Option) -> None:
+        """The map that gets an option's numbers as keys."""
+        name = option.data["set"]
+        info = self._map(option.source, option.place + ("set",), name)
+        key, value = _parts("key", info.key), _parts("value", info.value)
+        if info.type != "hash" or len(key) != 1 or not _is_integer(key[0]) or \
+                len(value) != 1 or not _is_integer(value[0]):
+            raise option.error(f"map '{name}' is no hash of integers by integers", "set")
+        bound = self._options[option.name]
+        low, high = int_range(key[0].kind, key[0].size)
+        if not low <= int(bound["min"]) <= int(bound["max"]) <= high:
+            raise option.error(f"'min' and 'max' do not fit the keys of map '{name}' ({low} to "
+                               f"{high})", "set")
 
     # -- options ------------------------------------------------------------------------
 
@@ -204,12 +231,14 @@ class _Binder:
             "min": json_int(low) if low is not None else None,
             "max": json_int(high) if high is not None else None,
             "default": data.get("default"), "repeat": data.get("repeat", False),
+            "required": data.get("required", False),
             "role": data.get("role"),
             "choices": {name: json_int(number) for name, number in choices.items()} or None,
             "text": helptext.syscall_list() if data.get("role") == "list" else None,
             "config": _config(config) if config else None,
             "value": json_int(data.get("value", 1)) if kind == "flag" and config else None,
-            "map": data.get("map"), "match": data.get("match"),
+            "map": data.get("map"), "entries": data.get("entries"),
+            "set": data.get("set"), "match": data.get("match"),
             "help": data["help"], "metavar": data.get("metavar") or kind.upper(),
         }
         if isinstance(bound["default"], int):
@@ -244,7 +273,9 @@ class _Binder:
     def _range(self, option: Option, data: Table, kind: str,
                config: Optional[Config]) -> Tuple[Optional[int], Optional[int]]:
         """What a number may be: the spec's range within what CONFIG holds."""
-        if kind not in ("int", "user", "errno", "syscall", "signal"):
+        if kind == "numbers":
+            return data.get("min", _I64[0]), data.get("max", _I64[1])
+        if kind not in ("int", "user", "errno", "syscall", "signal", "disk"):
             return None, None
         low, high = int_range(config.kind, config.size) if config else _I64
         if kind != "int":
@@ -274,7 +305,10 @@ class _Binder:
         record = self._event_record()
         part, path, field = self._find(option.source, option.place + ("match",), record,
                                        match["field"])
-        if field.kind != "string" or field.count:
+        if option.data["type"] == "numbers" and not _is_integer(field):
+            raise option.error(f"'{path}' is no integer, so it cannot be one of some numbers",
+                               "match")
+        if option.data["type"] == "string" and (field.kind != "string" or field.count):
             raise option.error(f"'{path}' is no char array, so it cannot be matched", "match")
         shown = [column["format"] for column in events["columns"] if column["name"] == path]
         joined = [kind for kind in shown if kind in ("args", "path")]
@@ -316,14 +350,16 @@ class _Binder:
             "name": data.get("name", info.name), "map": info.name, "kind": kind,
             "map_kind": "hash" if info.type in HASH_TYPES else "array",
             "percpu": info.type in PERCPU_TYPES, "entries": info.max_entries,
+            "locked": any(field.kind == "lock" for field in info.value.fields),
             "when": data.get("when", []), "clear": data.get("clear", False),
             "time": data.get("time"), "time_when": data.get("time_when", []),
+            "blank_before": data.get("blank_before", False),
             "blank_after": data.get("blank_after", False), "title": data.get("title"),
             "key": {"size": info.key.end, "fields": [_field(field) for field in key]},
             "value": {"size": info.value.end, "fields": [_field(field) for field in value]},
-            "slot": None, "heading": data.get("value"), "base": data.get("base", 0),
+            "slot": None, "heading": data.get("value"), "headings": [], "base": data.get("base", 0),
             "step": data.get("step", 1), "sections": [], "columns": [], "sort": [],
-            "labels": data.get("labels", []),
+            "labels": data.get("labels", []), "stacks": None,
         }
         if kind == "table":
             record = _Record({"key": key, "value": value}, True)
@@ -331,14 +367,29 @@ class _Binder:
             bound["sort"] = [self._sort(place + ("sort", index), sort, record)
                              for index, sort in enumerate(data.get("sort", []))]
             return bound
+        if kind == "average":
+            self._bind_average(place, data, bound, value)
+            return bound
         if len(value) != 1 or not _is_integer(value[0]):
             raise self._spec.error(place + ("map",), f"the value of map '{info.name}' is no "
                                    f"integer, as a report of kind '{kind}' wants it")
         if kind == "counters":
             self._check_counters(place, data, info)
+        elif kind == "stacks":
+            bound["stacks"] = self._bind_stacks(place, data, key)
         else:
             self._bind_histogram(place, data, bound, key, info)
         return bound
+
+    def _bind_average(self, place: Place, data: Table, bound: Table, value: Tuple[Field, ...]
+                      ) -> None:
+        record = _Record({"value": value}, False)
+        bound["divisor"] = data.get("divisor", 1)
+        for name in ("total", "count"):
+            _, found, field = self._find(self._spec.source, place + (name,), record, data[name])
+            if field.kind != "uint" or field.count:
+                raise self._spec.error(place + (name,), f"'{data[name]}' is no unsigned integer")
+            bound[name] = {**_field(field), "name": found}
 
     def _check_counters(self, place: Place, data: Table, info: MapInfo) -> None:
         if info.type not in ARRAY_TYPES:
@@ -346,6 +397,26 @@ class _Binder:
         if len(data["labels"]) > info.max_entries:
             raise self._spec.error(place + ("labels",), f"map '{info.name}' has only "
                                    f"{info.max_entries} entries")
+
+    def _bind_stacks(self, place: Place, data: Table, key: Tuple[Field, ...]) -> Table:
+        info = self._map(self._spec.source, place + ("stacks",), data["stacks"])
+        if info.type != "stack_trace" or info.value is None:
+            raise self._spec.error(place + ("stacks",), f"map '{info.name}' holds no stacks")
+        record = _Record({"key": key}, False)
+        bound: Table = {"map": info.name, "depth": info.value.end // 8}
+        for name, kinds in (("kernel", ("int",)), ("user", ("int",)), ("process", ("uint", "int")),
+                            ("task", ("uint", "int")), ("comm", ("string",))):
+            bound[name] = None
+            path = data.get(name, data["process"] if name == "task" else None)
+            if path is None:
+                continue
+            _, found, field = self._find(self._spec.source, place + (name,), record, path)
+            if field.kind not in kinds or field.count:
+                wants = {"kernel": "a signed integer", "user": "a signed integer",
+                         "comm": "a char array"}.get(name, "an integer")
+                raise self._spec.error(place + (name,), f"'{path}' is not {wants}")
+            bound[name] = {**_field(field), "name": found}
+        return bound
 
     def _bind_histogram(self, place: Place, data: Table, bound: Table, key: Tuple[Field, ...],
                         info: MapInfo) -> None:
@@ -358,6 +429,11 @@ class _Binder:
         if not _is_integer(field):
             raise self._spec.error(place + ("slot",), f"'{path}' is no integer")
         bound["slot"] = {**_field(field), "name": name}
+        if not isinstance(data["value"], str):
+            *bound["headings"], last = data["value"]
+            bound["heading"] = last["text"]
+            for choice in bound["headings"]:
+                self._check_when(place + ("value",), choice)
         bound["sections"] = self._columns(place + ("section",), data.get("section", []), record)
 
     def _sort(self, place: Place, data: Table, record: _Record) -> Table:
@@ -366,7 +442,8 @@ class _Binder:
         if not _is_integer(field):
             raise self._spec.error(place, f"'{data['field']}' is no integer, so nothing can be "
                                    "sorted by it")
-        return {**_field(field), "name": name, "of": part, "when": data.get("when", [])}
+        return {**_field(field), "name": name, "of": part, "when": data.get("when", []),
+                "ascending": data.get("ascending", False)}
 
     # -- columns -----------------------------------------------------------------------------
 
@@ -396,6 +473,7 @@ class _Binder:
             "when": data.get("when", []), "zero": data.get("zero"), "digits": digits,
             "unit": data.get("unit"),
             "since": data.get("since", "start") if kind == "elapsed" else None,
+            "zone": data.get("zone", "local") if kind == "wall" else None,
             "quote": data.get("quote"), "values": self._values(kind, data), "of": part,
         }
 
@@ -445,7 +523,7 @@ def _is_integer(field: Field) -> bool:
 
 def _unfit(kind: str, field: Field) -> Optional[str]:
     """Why a field cannot be shown in a format, or None."""
-    if kind == "ipv6":
+    if kind in ("ipv6", "ip"):
         if field.end - field.offset == 16 and field.kind != "string":
             return None
         return "does not have the 16 bytes of an IPv6 address"

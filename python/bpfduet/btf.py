@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
-from .model import MAP_TYPES, Config, Field, MapInfo, Types
+from .model import LOCK_TYPE, MAP_TYPES, Config, Field, MapInfo, Types
 
 _MODIFIERS = ("TYPEDEF", "CONST", "VOLATILE", "RESTRICT", "TYPE_TAG")
 
@@ -133,6 +133,8 @@ class _Btf:
             return Field(name, offset, entry["size"], "int" if negative else "uint")
         if kind == "PTR":
             return Field(name, offset, 8, "uint")
+        if kind == "STRUCT" and entry["name"] == LOCK_TYPE:
+            return Field(name, offset, entry["size"], "lock")
         if kind in ("STRUCT", "UNION"):
             return Field(name, offset, entry["size"], "struct", 0, self._members(entry))
         if kind == "ARRAY":

@@ -6,6 +6,8 @@ once: a line becomes one ``struct`` unpacking and one ``%`` of a bytes template.
 """
 from __future__ import annotations
 
+import functools
+import os
 import socket
 import struct
 import time
@@ -18,7 +20,7 @@ Column = Dict[str, Any]
 LineFunction = Callable[[bytes], bytes]
 
 _NANO = 1000000000
-_SHOWN_AS_TEXT = ("ipv4", "ipv6", "path", "args", "port")
+_SHOWN_AS_TEXT = ("ipv4", "ipv6", "ip", "path", "args", "port")
 
 
 class Line:
@@ -97,6 +99,7 @@ class Printer:
     def __init__(self, output: str, start_ns: int, wall_minus_mono_ns: int,
                  holds: Callable[[Sequence[str]], bool]):
         self._output = output
+        self._start_ns = start_ns
         self._wall_offset = wall_minus_mono_ns
         self._holds = holds
         self._starts = {"start": [start_ns], "first": [start_ns]}
@@ -118,10 +121,19 @@ class Printer:
             return b",".join(labels) + b"\n"
         line = b""
         for column, (width, gap) in zip(columns, _layout(columns)):
-            heading: bytes = column["heading"].encode()
+            heading = self.heading(column)
             pad = heading.ljust if column["align"] == "left" else heading.rjust
             line += pad(width) + b" " * gap
         return line + b"\n"
+
+    def heading(self, column: Column) -> bytes:
+        """A column's heading, with the name of the zone that its times are in."""
+        heading: str = column["heading"]
+        if column["format"] == "wall":
+            start = time.localtime((self._start_ns + self._wall_offset) // _NANO)
+            zone = "UTC" if column["zone"] == "utc" else time.strftime("%Z", start)
+            heading = heading.replace("{zone}", zone, 1)
+        return heading.encode()
 
     def line(self, columns: Sequence[Column], bases: Dict[str, int]) -> LineFunction:
         """The function that prints the columns shown of a record.
@@ -159,7 +171,7 @@ class Printer:
         """(flags, conversion, expression) of a column."""
         offset = base + column["offset"]
         kind = column["format"]
-        if kind in ("string", "path", "args", "ipv6"):
+        if kind in ("string", "path", "args", "ipv6", "ip"):
             size = column["size"] * max(column.get("count") or 0, 1)
             maker = line.constant(self._bytes_maker(column))
             return "", "b", f"{maker}(r[{offset}:{offset + size}])"
@@ -177,6 +189,8 @@ class Printer:
         kind = column["format"]
         if kind == "ipv6":
             return ipv6
+        if kind == "ip":
+            return ip
         if kind == "path":
             return lambda raw: text.escape(text.join_path(raw))
         if kind == "args":
@@ -210,14 +224,18 @@ class Printer:
         """The function from an integer to its text."""
         kind = column["format"]
         if kind == "wall":
-            return self._wall(column["digits"])
+            return self._wall(column["digits"], column["zone"])
         if kind == "bytes":
             return byte_count
         if kind == "device":
             return device
+        if kind == "disk":
+            return disk
         if kind == "user":
             return user
         names = {int(number): name.encode() for number, name in column["values"].items()}
+        if kind == "exit":
+            return lambda status: exit_status(names, status)
         if kind == "flags":
             return flags_maker(names, column["size"])
         unknown = b"[unknown: %d]" if kind == "syscall" else b"%d"
@@ -227,7 +245,8 @@ class Printer:
 
         return lambda number: names.get(number) or unknown % number
 
-    def _wall(self, digits: int) -> Callable[[int], bytes]:
+    def _wall(self, digits: int, zone: str) -> Callable[[int], bytes]:
+        broken_down = time.gmtime if zone == "utc" else time.localtime
         offset = self._wall_offset
         fraction: int = 10 ** (9 - digits)
         form = b".%%0%dd" % digits
@@ -238,7 +257,7 @@ class Printer:
             nonlocal second, clock
             now, rest = divmod(ns + offset, _NANO)
             if now != second:
-                second, clock = now, time.strftime("%H:%M:%S", time.localtime(now)).encode()
+                second, clock = now, time.strftime("%H:%M:%S", broken_down(now)).encode()
             shown: bytes = form % (rest // fraction) if digits else b""
             return clock + shown
         return wall
@@ -281,9 +300,35 @@ def ipv6(raw: bytes) -> bytes:
     return socket.inet_ntop(socket.AF_INET6, raw).encode()
 
 
+def ip(raw: bytes) -> bytes:
+    """16 bytes in network order; an IPv4 address that is mapped into IPv6 as what it is."""
+    return ipv4(raw[12:]) if raw[:12] == b"\0" * 10 + b"\xff\xff" else ipv6(raw)
+
+
 def device(number: int) -> bytes:
     """The kernel's dev_t."""
     return b"%d:%d" % (number >> 20, number & 0xfffff)
+
+
+@functools.lru_cache(maxsize=256)
+def disk(number: int) -> bytes:
+    """The name of a block device, its numbers where it is gone."""
+    try:
+        link = os.readlink(b"/sys/dev/block/" + device(number))
+    except OSError:
+        return device(number)
+    return text.escape(link.rsplit(b"/", 1)[-1])
+
+
+def exit_status(names: Dict[int, bytes], status: int) -> bytes:
+    """A wait status, as BCC's exitsnoop words it; ``names`` are those of the signals."""
+    number = status & 0x7f
+    if not number and not status & 0x80:
+        code = status >> 8 & 0xff
+        return b"code %d" % code if code else b"0"
+    name = names.get(number, b"SIGunknown")[3:]
+    shown = b"signal %d (%s)" % (number, name) if number else b""
+    return shown + (b", core dumped " if status & 0x80 else b"")
 
 
 def user(uid: int) -> bytes:
@@ -361,7 +406,7 @@ def json_value(line: Line, field: Dict[str, Any], base: int, formats: Dict[str, 
     elif special == "args":
         line.value("b", f"{line.constant(_json_list)}({slice_})")
     elif special:
-        maker = {"ipv4": ipv4, "ipv6": ipv6, "path": _json_path}[special]
+        maker = {"ipv4": ipv4, "ipv6": ipv6, "ip": ip, "path": _json_path}[special]
         line.literal(b'"')
         line.value("b", f"{line.constant(maker)}({slice_})")
         line.literal(b'"')

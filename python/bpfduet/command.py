@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""The command: ``bpfduet run``, ``bpfduet list``, ``bpfduet headers``."""
+"""The command: ``bpfduet run``, ``bpfduet list``, ``bpfduet probes``, ``bpfduet headers``."""
 from __future__ import annotations
 
 import signal
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, List
 
-from . import kernel_headers, runner, tool
+from . import kernel_headers, probes, runner, tool
 from .errors import Error
 from .paths import COMMON, HEADERS, TOOLS, VERSION
 from .spec import SpecError, load
@@ -62,10 +62,28 @@ def headers(arguments: List[str]) -> int:
     return 0
 
 
+def list_probes(arguments: List[str]) -> int:
+    """[-v] PATTERN: what a program can be attached to, as bpftrace -l has it"""
+    try:
+        given, patterns = getopt.gnu_getopt(arguments, "v", ["verbose"])
+    except getopt.GetoptError as error:
+        return usage(str(error))
+    if len(patterns) > 1:
+        return usage(f"unexpected argument '{patterns[1]}'")
+    found = False
+    for line in probes.find(patterns[0] if patterns else "*", bool(given)):
+        found = True
+        print(line)
+    if not found:
+        raise Error(f"there is no probe '{patterns[0] if patterns else '*'}'")
+    return 0
+
+
 # A command's docstring is its line in --help.
 COMMANDS: Dict[str, Callable[[List[str]], int]] = {
     "run": run,
     "list": list_tools,
+    "probes": list_probes,
     "headers": headers,
 }
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Tuple
 
+from . import libbpf
 from .errors import Error
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
+LSM = Path("/sys/kernel/security/lsm")
+# What BCC calls the programs on a probe of a kind, where that is not the kind's name.
+_PREFIXES = {"kprobe": ("kprobe", "kretprobe"), "fentry": ("kfunc", "kretfunc")}
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 
 
@@ -47,12 +51,25 @@ def check_lockdown() -> None:
         return      # securityfs is not mounted or there is no such file: not locked down, or unknown
 
 
+def _has_kprobes() -> bool:
+    return (tracefs() / "kprobe_events").exists()
+
+
+def _uses_bpf_lsm() -> bool:
+    """The kernel can have it and not use it: it must be in lsm=... when it starts."""
+    try:
+        return "bpf" in LSM.read_text().strip().split(",")
+    except OSError as error:
+        raise Error("securityfs is not mounted: mount -t securityfs securityfs "
+                    "/sys/kernel/security") from error
+
+
 def _offers(kind: str, name: str) -> bool:
     if kind == "tracepoint":
         category, event = name.split(":")
         return (tracefs() / "events" / category / event).is_dir()
     if kind == "kprobe":
-        if not (tracefs() / "kprobe_events").exists():
+        if not _has_kprobes():
             return False
         symbol = re.compile(rf"^\S+ [tTwW] {re.escape(name)}$", re.M)
         return bool(symbol.search(Path("/proc/kallsyms").read_text()))
@@ -60,12 +77,12 @@ def _offers(kind: str, name: str) -> bool:
         return True     # nearly all have an event of the same name
     if kind == "helper" and not BTF.exists():
         return True     # nobody knows, and the load will tell
-    strings = BTF.read_bytes() if BTF.exists() else b""
-    if kind == "helper":
-        return b"\0BPF_FUNC_" + name[len("bpf_"):].encode() + b"\0" in strings
-    if kind == "raw_tracepoint":
-        return b"\0btf_trace_" + name.encode() + b"\0" in strings
-    return b"\0" + name.encode() + b"\0" in strings     # fentry
+    if kind == "fentry":
+        return libbpf.has_fentry(name)
+    if kind == "lsm":   # what is attached to a hook goes to the exit of this function
+        return _uses_bpf_lsm() and libbpf.has_fentry(f"bpf_lsm_{name}")
+    word = "BPF_FUNC_" + name[len("bpf_"):] if kind == "helper" else "btf_trace_" + name
+    return BTF.exists() and f"\0{word}\0".encode() in BTF.read_bytes()
 
 
 def missing_programs(requires: List[str]) -> List[str]:
@@ -80,11 +97,47 @@ def missing_programs(requires: List[str]) -> List[str]:
         kind = kind.rstrip("?")
         if _offers(kind, name):
             continue
-        if optional:
-            off.append(f"{kind}__{name.replace(':', '__')}")
-        elif kind == "kprobe" and not (tracefs() / "kprobe_events").exists():
-            raise Error(f"this kernel has no kprobes, which this tool needs (for {name})")
-        else:
-            raise Error(f"this kernel does not have the {kind.replace('_', ' ')} {name}, "
-                        "which this tool needs")
+        if not optional:
+            raise _missing(kind, name)
+        off += [f"{prefix}__{name.replace(':', '__')}" for prefix in _PREFIXES.get(kind, (kind,))]
     return off
+
+
+def replaced_programs(programs: List[Dict[str, Any]]) -> List[str]:
+    """Of programs and their ``fallback``s, those that this kernel cannot attach or need not.
+
+    Raises Error where it can attach neither.
+    """
+    off: List[str] = []
+    for program in programs:
+        if not program.get("fallback"):
+            continue
+        if _offers(*_probe_of(program["name"])):
+            off += program["fallback"]
+            continue
+        off.append(program["name"])
+        for name in program["fallback"]:
+            kind, probe = _probe_of(name)
+            if not _offers(kind, probe):
+                raise _missing(kind, probe)
+    return off
+
+
+def _probe_of(program: str) -> Tuple[str, str]:
+    """Kind and name of the probe that a program's name tells."""
+    for kind, prefixes in _PREFIXES.items():
+        for prefix in prefixes:
+            if program.startswith(prefix + "__"):
+                return kind, program[len(prefix) + 2:]
+    kind, _, name = program.partition("__")
+    return kind, name.replace("__", ":", 1)
+
+
+def _missing(kind: str, name: str) -> Error:
+    if kind == "kprobe" and not _has_kprobes():
+        return Error(f"this kernel has no kprobes, which this tool needs (for {name})")
+    if kind == "lsm" and not _uses_bpf_lsm():
+        return Error("this kernel does not use BPF as a security module, which this tool needs "
+                     f"(for {name}): boot with bpf in lsm=")
+    return Error(f"this kernel does not have the {kind.replace('_', ' ')} {name}, "
+                 "which this tool needs")

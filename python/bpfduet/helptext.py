@@ -15,7 +15,13 @@ _MOST_CHOICES = 8
 def make(tool: str, data: Dict[str, Any], options: List[Dict[str, Any]], own: int,
          has_command: bool) -> str:
     """The complete text of --help: bound options, of which the first ``own`` are the tool's."""
-    usage = f"Usage: {tool} [OPTIONS]" + (" [-- COMMAND [ARGUMENT...]]" if has_command else "")
+    by_name = {option["name"]: option for option in options}
+    words = [by_name[name] for name in data.get("arguments", [])]
+    needed = [option["metavar"] for option in words if option["required"]]
+    others = [option["metavar"] for option in words if not option["required"]]
+    usage = " ".join([f"Usage: {tool} [OPTIONS]", *needed])
+    usage += "".join(f" [{word}" for word in others) + "]" * len(others)
+    usage += " [-- COMMAND [ARGUMENT...]]" if has_command else ""
     parts = [usage, _fill(data["summary"] + ".")]
     if "description" in data:
         parts += [_fill(paragraph) for paragraph in data["description"].strip().split("\n\n")]

@@ -21,6 +21,7 @@ MAP_TYPES = {
 }
 HASH_TYPES = frozenset(["hash", "percpu_hash", "lru_hash", "lru_percpu_hash"])
 ARRAY_TYPES = frozenset(["array", "percpu_array"])
+LOCK_TYPE = "bpf_spin_lock"
 PERCPU_TYPES = frozenset(["percpu_hash", "percpu_array", "lru_percpu_hash"])
 TRANSPORTS = {"ringbuf": "ringbuf", "perf_event_array": "perf"}
 
@@ -30,7 +31,8 @@ class Field:
     """A value in memory: a struct's member, a map's key or value, an event.
 
     ``offset`` counts bytes from the start of the struct that holds it. ``kind`` is "uint",
-    "int", "bool", "string" (char array) or "struct" (``fields`` are its members; unions too).
+    "int", "bool", "string" (char array), "lock" (a BPF spin lock, which nobody sees) or "struct"
+    (``fields`` are its members; unions too).
     ``count`` is the number of elements of an array, 0 if it is none; ``size`` is that of one
     element, in bytes. A char array is one element: "char[16]" has size 16 and count 0.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Set, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from . import users
 from .regex import Regex
@@ -32,8 +33,9 @@ class Options:
     ``values`` has numbers and bytes by option name, defaults included; ``given`` the options
     that were typed and ``typed`` their arguments. ``command`` is what follows ``--``, None
     without. ``configs`` are the values for CONFIG constants: strings are padded with NULs to
-    the constant's size. ``maps`` has paths of pinned maps by map name. ``roles`` is ``values``
-    by role. ``reply`` is what --help, --version or a list prints before the tool exits with 0.
+    the constant's size. ``maps`` has paths of pinned maps by map name, ``entries`` sizes of maps,
+    ``sets`` the keys to put into maps.
+    ``roles`` is ``values`` by role. ``reply`` is what --help, --version or a list prints before the tool exits with 0.
     """
 
     values: Dict[str, Value] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class Options:
     command: Optional[List[bytes]] = None
     configs: Dict[str, Value] = field(default_factory=dict)
     maps: Dict[str, bytes] = field(default_factory=dict)
+    entries: Dict[str, int] = field(default_factory=dict)
+    sets: Dict[str, List[int]] = field(default_factory=dict)
     roles: Dict[str, Value] = field(default_factory=dict)
     reply: Optional[bytes] = None
 
@@ -63,9 +67,10 @@ def parse(bound: Bound, argv: Sequence[Union[str, bytes]]) -> Options:
 def parse_value(option: Bound, text: bytes) -> Value:
     """The value of one argument. Raises UsageError."""
     value = _PARSERS[option["type"]](option, text)
-    if isinstance(value, int) and option.get("min") is not None:
+    if option.get("min") is not None:
         low, high = int(option["min"]), int(option["max"])
-        if not low <= value <= high:
+        numbers: Sequence[Optional[int]] = [value] if isinstance(value, int) else numbers_of(text)
+        if any(number is not None and not low <= number <= high for number in numbers):
             raise UsageError(f"'{_show(text)}' is out of range for '--{option['name']}' "
                              f"({low} to {high})")
     if option.get("role") == "buffer" and value & (value - 1):  # type: ignore[operator]
@@ -73,19 +78,34 @@ def parse_value(option: Bound, text: bytes) -> Value:
     return value
 
 
+def fill(bound: Bound, options: Options, text: str) -> Tuple[bytes, bool]:
+    """``text`` with what was typed for each ``{option}``, or its default, in its place; and
+    whether all of them have a value: nothing stands there where one has none."""
+    defaults = {option["name"]: option.get("default") for option in bound["options"]}
+    complete = True
+
+    def typed(match: "re.Match[bytes]") -> bytes:
+        nonlocal complete
+        name = match[1].decode()
+        default = defaults.get(name)
+        complete = complete and (name in options.typed or default is not None)
+        return options.typed.get(name, b"" if default is None else str(default).encode())
+
+    return re.sub(rb"\{([^{}]*)\}", typed, text.encode()), complete
+
+
 def banner(bound: Bound, options: Options) -> List[bytes]:
     """The lines that a tool shows on stderr once it traces; none but in text format."""
     if options.format != "text":
         return []
-    defaults = {option["name"]: option.get("default") for option in bound["options"]}
-
-    def typed(match: "re.Match[bytes]") -> bytes:
-        name = match[1].decode()
-        default = defaults.get(name)
-        return escape(options.typed.get(name, b"" if default is None else str(default).encode()))
-
-    return [re.sub(rb"\{([^{}]*)\}", typed, line["text"].encode())
-            for line in bound.get("banner") or [] if options.holds(line.get("when") or [])]
+    lines, begun = [], b""
+    for line in bound.get("banner") or []:
+        if options.holds(line.get("when") or []):
+            begun += escape(fill(bound, options, line["text"])[0])
+            if not line.get("more"):
+                lines.append(begun)
+                begun = b""
+    return lines
 
 
 def _show(text: bytes) -> str:
@@ -102,6 +122,11 @@ def _number(text: bytes) -> Optional[int]:
     digits = (match[2] or match[3]).lstrip(b"0")[:30] or b"0"
     number = int(digits, 16 if match[2] else 10)
     return -number if match[1] == b"-" else number
+
+
+def numbers_of(text: bytes) -> List[Optional[int]]:
+    """The numbers of "80,443"; None for what is none."""
+    return [_number(word) for word in text.split(b",")]
 
 
 def _parse_int(option: Bound, text: bytes) -> Value:
@@ -126,6 +151,12 @@ def _parse_string(option: Bound, text: bytes) -> Value:
     return text
 
 
+def _parse_numbers(option: Bound, text: bytes) -> Value:
+    if None in numbers_of(text):
+        raise UsageError(f"'{_show(text)}' is no list of numbers for '--{option['name']}'")
+    return text
+
+
 def _parse_path(_option: Bound, text: bytes) -> Value:
     return text
 
@@ -137,6 +168,16 @@ def _parse_user(_option: Bound, text: bytes) -> Value:
     if number is None:
         raise UsageError(f"no such user '{_show(text)}'")
     return number
+
+
+def _parse_disk(_option: Bound, text: bytes) -> Value:
+    try:
+        found = os.stat(b"/dev/" + text)
+    except (OSError, ValueError):
+        found = None
+    if found is None or not stat.S_ISBLK(found.st_mode):
+        raise UsageError(f"no such disk '{_show(text)}'")
+    return os.major(found.st_rdev) << 20 | os.minor(found.st_rdev)
 
 
 def _parse_named(option: Bound, text: bytes) -> Value:
@@ -176,7 +217,8 @@ def _parse_flags(option: Bound, text: bytes) -> Value:
 _PARSERS = {
     "int": _parse_int, "string": _parse_string, "path": _parse_path, "user": _parse_user,
     "errno": _parse_named, "syscall": _parse_named, "signal": _parse_named,
-    "flags": _parse_flags, "choice": _parse_choice,
+    "flags": _parse_flags, "choice": _parse_choice, "numbers": _parse_numbers,
+    "disk": _parse_disk,
 }
 
 
@@ -199,20 +241,30 @@ class _Parser:
     def parse(self, argv: List[bytes]) -> Options:
         options = self._options
         rest = argv[::-1]
+        arguments = [name.encode() for name in self._bound.get("arguments") or []][::-1]
         while rest and options.reply is None:
             word = rest.pop()
             if word == b"--":
                 if not rest:
                     raise UsageError("no command after '--'")
                 options.command = rest[::-1]
-                return options
+                break
             if word.startswith(b"--"):
                 self._long(word[2:], rest)
             elif word.startswith(b"-") and word != b"-":
                 self._letters(word[1:], rest)
+            elif arguments:
+                self._argument(self._by_name[arguments.pop()], word)
             else:
                 raise UsageError(f"unexpected argument '{_show(word)}'")
+        if options.reply is None:
+            self._check_required()
         return options
+
+    def _check_required(self) -> None:
+        for option in self._bound["options"]:
+            if option.get("required") and option["name"] not in self._options.given:
+                raise UsageError(f"no {option['name']} is given")
 
     def _long(self, word: bytes, rest: List[bytes]) -> None:
         name, equals, argument = word.partition(b"=")
@@ -283,8 +335,16 @@ class _Parser:
         if option.get("map"):
             assert isinstance(value, bytes)
             options.maps[option["map"]] = value
+        if option.get("entries"):
+            options.entries[option["entries"]] = int(value)
+        if option.get("set"):
+            assert isinstance(value, bytes)
+            options.sets[option["set"]] = [number for number in numbers_of(value)
+                                           if number is not None]
         config = option.get("config")
         if config:
+            if option["type"] == "numbers":
+                value = 1
             if isinstance(value, bytes):
                 value = value.ljust(config["size"], b"\0")
             options.configs[config["name"]] = value

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Callable, Dict, List, Optional, Sequence, Union
 
-from . import columns, reports, text
-from .options import Options
+from . import columns, reports, stacks, text
+from .options import Options, numbers_of
 from .regex import Regex
 
 Bound = Dict[str, Any]
@@ -56,7 +56,7 @@ class Renderer:
         self._printer = columns.Printer(self._format, clock.start_mono_ns,
                                         clock.wall_minus_mono_ns, options.holds)
         self._tool = text.json_string(bound["tool"].encode())
-        self._reports: Dict[int, _Report] = {}
+        self._reports: Dict[int, Union[_Report, _Average, stacks.Report]] = {}
         self.dropped = 0
         """Records that were too short and lines that the trace pipe lost: for the caller to tell
         of, with what the transport lost."""
@@ -79,9 +79,9 @@ class Renderer:
         if self._format == "json":
             self._write(self._json("lost_events") + b',"data":{"count":%d}}\n' % count)
 
-    def report(self, which: Union[int, str], entries: Sequence[reports.Entry]) -> None:
+    def report(self, which: Union[int, str], entries: Sequence[Any]) -> None:
         """Print a report, by index or name, from the entries of its map: (key, values), one
-        value or one for each CPU."""
+        value or one for each CPU; of kind "stacks", from stacks.Stack objects."""
         index = which if isinstance(which, int) else next(
             number for number, report in enumerate(self._bound["reports"])
             if report["name"] == which)
@@ -89,11 +89,18 @@ class Renderer:
         if not self._options.holds(bound.get("when") or []):
             return
         if index not in self._reports:
-            self._reports[index] = _Report(bound, self._printer, self._options, self._format)
+            self._reports[index] = (
+                stacks.Report(bound, self._options) if bound["kind"] == "stacks"
+                else _Average(bound) if bound["kind"] == "average"
+                else _Report(bound, self._printer, self._options, self._format))
         report = self._reports[index]
         if self._format == "text":
+            shown = report.text(entries)
+            if not shown and bound["kind"] == "average":
+                return
+            self._write(b"\n" if bound.get("blank_before") else b"")
             self._write(self._above(bound))
-            self._write(report.text(entries))
+            self._write(shown)
             self._write(b"\n" if bound.get("blank_after") else b"")
         elif self._format == "csv":
             self._write(report.csv(entries))
@@ -219,6 +226,13 @@ def _least_size(fields: Sequence[Bound]) -> int:
 
 def _match_function(match: Bound, pattern: bytes) -> Callable[[bytes], bool]:
     start, end = match["offset"], match["offset"] + match["size"]
+    if match["how"] == "one_of":
+        signed = match["kind"] == "int"
+        numbers = numbers_of(pattern)
+        if match["kind"] == "bool":
+            return lambda record: any(record[start:end]) in numbers
+        return lambda record: int.from_bytes(record[start:end], sys.byteorder,
+                                             signed=signed) in numbers
     read = {"args": text.join_args, "path": text.join_path}.get(match.get("format", ""), text.cut)
     if match["how"] == "regex":
         matches = Regex(pattern).matches
@@ -226,11 +240,42 @@ def _match_function(match: Bound, pattern: bytes) -> Callable[[bytes], bool]:
     return lambda record: pattern in read(record[start:end])
 
 
+class _Average:
+    """What a map's entries sum up, and their number, in one line; none if there is nothing."""
+
+    json_type = "average"
+
+    def __init__(self, bound: Bound):
+        self._bound = bound
+        self._unit = bound["heading"].encode()
+
+    def text(self, entries: Sequence[reports.Entry]) -> bytes:
+        """The report as text."""
+        average, total, count = reports.average(self._bound, entries)
+        line = b"avg = %d %b, total: %d %b, count: %d\n" % (average, self._unit, total, self._unit,
+                                                          count)
+        return line if count else b""
+
+    def csv(self, entries: Sequence[reports.Entry]) -> bytes:
+        """The report as CSV, with its header."""
+        average = reports.average(self._bound, entries)
+        words = text.csv_field(self._bound["name"].encode()), text.csv_field(self._unit)
+        line = b"%b,%b,%d,%d,%d\n" % (*words, *average)
+        return b"report,unit,average,total,count\n" + (line if average[2] else b"")
+
+    def json(self, entries: Sequence[reports.Entry]) -> bytes:
+        """What stands behind "data"."""
+        return b'{"unit":"%b","average":%d,"total":%d,"count":%d}' % (
+            text.json_string(self._unit), *reports.average(self._bound, entries))
+
+
 class _Report:
     """One report of a tool: its map's entries as text, CSV or JSON."""
 
     def __init__(self, bound: Bound, printer: columns.Printer, options: Options, output: str):
-        self._bound = bound
+        heading = next((choice["text"] for choice in bound.get("headings") or []
+                        if options.holds(choice["when"])), bound.get("heading"))
+        self._bound: Bound = {**bound, "heading": heading}
         self._printer = printer
         self._options = options
         self._bases = {"key": 0, "value": bound["key"]["size"]}
@@ -310,6 +355,8 @@ class _Report:
     def _lines(self, entries: Sequence[reports.Entry]) -> List[bytes]:
         """The rows of a table, sorted and cut."""
         rows = reports.rows(self._bound, entries)
+        if self._bound["map_kind"] == "array":
+            rows = [row for row in rows if any(row[1])]
         fields = self._bound["key"]["fields"]
         sort = next((sort for sort in self._bound.get("sort") or []
                      if self._options.holds(sort.get("when") or [])), None)
@@ -317,7 +364,8 @@ class _Report:
         def order(row: reports.Row) -> Any:
             number = 0
             if sort:
-                number = -reports.integer(sort, row[sort["of"] == "value"])
+                number = reports.integer(sort, row[sort["of"] == "value"])
+                number = number if sort.get("ascending") else -number
             return number, reports.order(fields, row[0]), row[0]
 
         rows.sort(key=order)

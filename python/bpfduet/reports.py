@@ -89,6 +89,15 @@ def rows(report: Field, entries: Sequence[Entry]) -> List[Row]:
     return [(key, sum_cpus(fields, values)) for key, values in entries]
 
 
+def average(report: Field, entries: Sequence[Entry]) -> Tuple[int, int, int]:
+    """(average, total, count) of what the entries of a map sum up, in the report's unit."""
+    values = [value for _, value in rows(report, entries)]
+    total, count = (sum(integer(report[name], value) for value in values) & _U64
+                    for name in ("total", "count"))
+    total //= int(report["divisor"])
+    return total // max(count, 1), total, count
+
+
 class Histogram:
     """One histogram: counts by slot. ``key`` is one of the keys it was made from."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Optional, Sequence, Union
 
-from . import options
+from . import options, stacks
 from .errors import Error
 from .features import check_lockdown, check_privileges
 from .options import UsageError
@@ -141,6 +141,8 @@ def _trace(session: Session, out: io.BufferedWriter) -> int:
     check_privileges()
     check_lockdown()
     signals = Signals(session)
+    path = session.options.roles.get("flame")
+    flame = stacks.FlameFile(path) if isinstance(path, bytes) else None
     clock = Clock.now()     # no event is older than the run
     session.start()
     bound, chosen = session.bound, session.options
@@ -159,7 +161,7 @@ def _trace(session: Session, out: io.BufferedWriter) -> int:
     flushed = time.monotonic()
     for what in session.ticks(lambda: signals.ended):
         if what != "poll":
-            _report(session, renderer)
+            _report(session, renderer, flame)
         loss.look(what == "end")
         now = time.monotonic()
         if at_once or what != "poll" or now - flushed >= FLUSH_S:
@@ -168,7 +170,28 @@ def _trace(session: Session, out: io.BufferedWriter) -> int:
     return 0
 
 
-def _report(session: Session, renderer: Renderer) -> None:
+def _report(session: Session, renderer: Renderer,
+            flame: Optional[stacks.FlameFile]) -> None:
     for index, report in enumerate(session.bound["reports"]):
-        if session.options.holds(report["when"]):
+        if not session.options.holds(report["when"]):
+            continue
+        if report["kind"] == "stacks":
+            _report_stacks(session, renderer, flame, index)
+        else:
             renderer.report(index, session.entries(report))
+
+
+def _report_stacks(session: Session, renderer: Renderer, flame: Optional[stacks.FlameFile],
+                   index: int) -> None:
+    bound = session.bound["reports"][index]
+    found = session.stacks(bound)
+    if flame:
+        flame.write(session.bound["tool"], bound, found)
+    else:
+        renderer.report(index, found)
+    sizes = (option["name"] for option in session.bound["options"]
+             if option.get("entries") == bound["stacks"]["map"])
+    warning = stacks.warning(found, session.collector.collided, next(sizes, None))
+    if warning:
+        renderer.flush()
+        say(warning)

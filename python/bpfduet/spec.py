@@ -9,7 +9,8 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import (Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple,
+                    Union)
 
 try:
     import tomllib
@@ -19,31 +20,41 @@ except ModuleNotFoundError:     # before Python 3.11
 FORMATS = (
     "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",
     "ipv4", "ipv6", "port", "errno", "signal", "syscall", "capability", "device", "user", "enum",
-    "flags",
+    "flags", "ip", "disk", "exit",
 )
 OPTION_TYPES = (
     "flag", "int", "string", "path", "user", "errno", "syscall", "signal", "flags", "choice",
+    "numbers", "disk",
 )
 ROLES = {
     "duration": "int", "interval": "int", "count": "int", "top": "int", "format": "choice",
     "buffer": "int", "cgroup": "path", "verbose": "flag", "help": "flag", "version": "flag",
-    "list": "flag", "btf": "path",
+    "list": "flag", "btf": "path", "pin": "path", "folded": "flag", "delimited": "flag", "annotate": "flag",
+    "flame": "path",
 }
-REPORT_KINDS = ("log2", "linear", "table", "counters")
+REPORT_KINDS = ("log2", "linear", "table", "counters", "stacks", "average")
+# perf's names; the frontends know type and config
+PERF_EVENTS = (
+    "cpu-clock", "task-clock", "page-faults", "minor-faults", "major-faults", "context-switches",
+    "cpu-migrations", "cpu-cycles", "instructions", "cache-references", "cache-misses",
+    "branch-instructions", "branch-misses",
+)
 UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
 
 # Keys that belong to some formats only.
 _FORMAT_KEYS = {
     "digits": ("octal", "wall", "elapsed", "duration"), "unit": ("duration",),
-    "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",),
+    "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",), "zone": ("wall",),
 }
 _KIND_KEYS = {
-    "value": ("log2", "linear"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
+    "value": ("log2", "linear", "stacks", "average"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
     "base": ("linear",), "step": ("linear",), "column": ("table",), "sort": ("table",),
-    "labels": ("counters",),
+    "labels": ("counters",), "stacks": ("stacks",), "kernel": ("stacks",), "user": ("stacks",),
+    "process": ("stacks",), "task": ("stacks",), "comm": ("stacks",),
+    "total": ("average",), "count": ("average",), "divisor": ("average",),
 }
 _REQUIREMENT = re.compile(
-    r"tracepoint\??:[\w-]+:[\w-]+|raw_tracepoint\??:[\w-]+|(kprobe|fentry)\??:[\w.]+"
+    r"tracepoint\??:[\w-]+:[\w-]+|raw_tracepoint\??:[\w-]+|(kprobe|fentry|lsm)\??:[\w.]+"
     r"|helper:bpf_\w+")
 _STRFTIME = re.compile(r"(?:[ -$&-~]|%[aAbBdeFHIjmMpRSTyYzZ%])+")
 
@@ -225,6 +236,18 @@ def _requirement(value: Any) -> Optional[str]:
             "'tracepoint:syscalls:sys_enter_openat'")
 
 
+def _unit(value: Any) -> Optional[str]:
+    if isinstance(value, str):
+        return _text(value)
+    if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+        return "must be a string or a list of {text, when}"
+    if any(set(choice) - {"text", "when"} or _text(choice.get("text")) for choice in value):
+        return "must hold a 'text' and perhaps a 'when' each"
+    if [choice for choice in value if not choice.get("when")] != value[-1:]:
+        return "must have a 'when' in all but the last one"
+    return next(filter(None, (_WHEN(choice.get("when", [])) for choice in value)), None)
+
+
 def _strftime(value: Any) -> Optional[str]:
     if isinstance(value, str) and _STRFTIME.fullmatch(value):
         return None
@@ -244,35 +267,47 @@ _TOP: Dict[str, Check] = {
     "examples": _list_of(_example), "banner": _list_of(lambda v: None), "common": lambda v: None,
     "option": lambda v: None, "events": lambda v: None, "report": lambda v: None,
     "trace_pipe": lambda v: None, "values": lambda v: None, "program": lambda v: None,
+    "counter": lambda v: None, "arguments": _list_of(_text),
 }
-_BANNER: Dict[str, Check] = {"text": _text, "when": _WHEN}
-_PROGRAM: Dict[str, Check] = {"name": _NAME, "when": _WHEN}
+_BANNER: Dict[str, Check] = {"text": _text, "when": _WHEN, "more": _boolean}
+# What [[program]] says of where a program belongs; texts may hold {option}s.
+PLACE_KEYS = ("target", "process", "event", "frequency", "period", "interface")
+_PROGRAM: Dict[str, Check] = {
+    "name": _NAME, "when": _WHEN, "fallback": _list_of(_NAME),
+    "direction": _one_of(("ingress", "egress")), **{key: _text for key in PLACE_KEYS},
+}
+_COUNTER: Dict[str, Check] = {"map": _NAME, "event": _text}
 _COMMON: Dict[str, Check] = {"short": _LETTER, "help": _text, "metavar": _text}
 _OPTION: Dict[str, Check] = {
     "name": _LONG, "short": _LETTER, "help": _text, "type": _one_of(OPTION_TYPES),
     "metavar": _text, "min": _integer(*_I64), "max": _integer(*_I64), "default": _default,
-    "repeat": _boolean, "values": _REFERENCE, "config": _NAME, "value": _integer(*_I64),
-    "map": _NAME, "match": lambda v: None, "role": _one_of(ROLES),
+    "repeat": _boolean, "required": _boolean, "values": _REFERENCE, "config": _NAME, "value": _integer(*_I64),
+    "map": _NAME, "entries": _NAME, "set": _NAME, "match": lambda v: None,
+    "role": _one_of(ROLES),
 }
 _COMMON_OPTION: Dict[str, Check] = {**_OPTION, "always": _boolean, "needs": _NAME}
-_MATCH: Dict[str, Check] = {"field": _PATH, "how": _one_of(("contains", "regex"))}
+_MATCH: Dict[str, Check] = {"field": _PATH, "how": _one_of(("contains", "regex", "one_of"))}
 _EVENTS: Dict[str, Check] = {"map": _NAME, "column": lambda v: None}
 _COLUMN: Dict[str, Check] = {
     "heading": _text, "field": _PATH, "name": _text, "format": _one_of(FORMATS),
     "width": _integer(0, 1000), "align": _one_of(("left", "right")), "gap": _integer(0, 100),
     "when": _WHEN, "zero": _text, "digits": _integer(0, 9), "unit": _one_of(UNITS),
     "since": _one_of(("first", "start")), "values": _REFERENCE, "quote": _text,
+    "zone": _one_of(("local", "utc")),
 }
 _SECTION = {key: check for key, check in _COLUMN.items()
             if key not in ("width", "align", "gap", "when")}
 _REPORT: Dict[str, Check] = {
     "map": _NAME, "kind": _one_of(REPORT_KINDS), "name": _text, "when": _WHEN, "clear": _boolean,
-    "time": _strftime, "time_when": _WHEN, "blank_after": _boolean, "title": _text,
-    "value": _text, "slot": _PATH, "section": lambda v: None,
+    "time": _strftime, "time_when": _WHEN, "blank_before": _boolean,
+    "blank_after": _boolean, "title": _text,
+    "value": _unit, "slot": _PATH, "section": lambda v: None,
     "base": _integer(-(1 << 31), (1 << 31) - 1), "step": _integer(1, (1 << 31) - 1),
     "column": lambda v: None, "sort": _list_of(lambda v: None), "labels": _list_of(_text),
+    "stacks": _NAME, "kernel": _PATH, "user": _PATH, "process": _PATH, "task": _PATH,
+    "comm": _PATH, "total": _PATH, "count": _PATH, "divisor": _integer(1, (1 << 31) - 1),
 }
-_SORT: Dict[str, Check] = {"field": _PATH, "when": _WHEN}
+_SORT: Dict[str, Check] = {"field": _PATH, "ascending": _boolean, "when": _WHEN}
 _TRACE_PIPE: Dict[str, Check] = {"columns": _boolean}
 
 
@@ -357,22 +392,26 @@ def _check_option(source: Source, place: Place, table: Table, checks: Dict[str, 
     role = table.get("role")
     if role and ROLES[role] != kind:
         raise option.error(f"role '{role}' wants an option of type '{ROLES[role]}'", "role")
-    for key, kinds in (("min", ("int",)), ("max", ("int",)), ("value", ("flag",)),
-                       ("repeat", ("flags", "choice")), ("map", ("path",))):
+    for key, kinds in (("min", ("int", "numbers")), ("max", ("int", "numbers")),
+                       ("value", ("flag",)), ("repeat", ("flags", "choice")), ("map", ("path",)),
+                       ("entries", ("int",)), ("set", ("numbers",))):
         if key in table and kind not in kinds:
             raise option.error(f"'{key}' is for options of type {' and '.join(kinds)}", key)
     if table.get("min", _I64[0]) > table.get("max", _I64[1]):
         raise option.error("'min' is greater than 'max'", "min")
-    if kind == "flag" and ("default" in table or "metavar" in table):
-        key = "default" if "default" in table else "metavar"
+    if kind == "flag" and any(key in table for key in ("default", "metavar", "required")):
+        key = next(key for key in ("default", "metavar", "required") if key in table)
         raise option.error(f"an option of type flag takes no argument, so no '{key}'", key)
     if kind == "path" and "config" in table:
         raise option.error("an option of type path sets no CONFIG", "config")
     _check_option_values(option, kind, role, values)
     if "match" in table:
         _check_keys(source, place + ("match",), table["match"], _MATCH, ("field", "how"))
-        if kind != "string":
-            raise option.error("'match' is for options of type string", "match")
+        if kind != ("numbers" if table["match"]["how"] == "one_of" else "string"):
+            raise option.error("'match' is for options of type string, with 'one_of' numbers",
+                               "match")
+    elif kind == "numbers" and "set" not in table:
+        raise option.error("'match' or 'set' is missing: an option of type numbers is for these")
     return option
 
 
@@ -405,6 +444,11 @@ def _check_common_file(spec: Spec, source: Source, data: Table) -> None:
         spec.common.append(option)
 
 
+def _exclude(when: FrozenSet[str], others: FrozenSet[str]) -> bool:
+    """Whether two lists of conditions never hold at the same time."""
+    return any(("!" + name if name[0] != "!" else name[1:]) in others for name in when)
+
+
 class _Checker:
     """The checks of TOOL.toml that need the whole of it."""
 
@@ -422,21 +466,28 @@ class _Checker:
         _check_values(self._source, self._data)
         self._check_options()
         self._check_letters()
+        for name in self._data.get("arguments", []):
+            self._check_option_name(("arguments",), name)
+            if self._options[name].data.get("type", "flag") == "flag":
+                raise self._source.error(("arguments",), f"option '{name}' takes no argument")
         for index, line in enumerate(self._data.get("banner", [])):
             self._check_banner(("banner", index), line)
         for place, program in _tables(self._source, ("program",), self._data.get("program", [])):
-            _check_keys(self._source, place, program, _PROGRAM, ("name", "when"))
-            self._check_when(place, program)
+            self._check_program(place, program)
+        for place, counter in _tables(self._source, ("counter",), self._data.get("counter", [])):
+            _check_keys(self._source, place, counter, _COUNTER, ("map", "event"))
+            self._check_event(place, counter)
         if "events" in self._data:
             self._check_events()
         reports = _tables(self._source, ("report",), self._data.get("report", []))
-        names = set()
+        names: Set[Tuple[str, FrozenSet[str]]] = set()
         for place, report in reports:
             self._check_report(place, report)
             name = report.get("name", report["map"])
-            if name in names:
+            when = frozenset(report.get("when", []))
+            if any(name == other and not _exclude(when, others) for other, others in names):
                 raise self._source.error(place + ("name",), f"there are two reports named '{name}'")
-            names.add(name)
+            names.add((name, when))
         if "trace_pipe" in self._data:
             _check_keys(self._source, ("trace_pipe",), self._data["trace_pipe"], _TRACE_PIPE)
 
@@ -491,8 +542,27 @@ class _Checker:
     def _check_banner(self, place: Place, line: Any) -> None:
         _check_keys(self._source, place, line, _BANNER, ("text",))
         self._check_when(place, line)
-        for name in re.findall(r"\{([^{}]*)\}", line["text"]):
-            self._check_option_name(place + ("text",), name)
+        self._check_texts(place, line, ("text",))
+
+    def _check_program(self, place: Place, program: Any) -> None:
+        _check_keys(self._source, place, program, _PROGRAM, ("name",))
+        self._check_when(place, program)
+        self._check_texts(place, program, PLACE_KEYS)
+        self._check_event(place, program)
+
+    def _check_event(self, place: Place, table: Table) -> None:
+        """The name of a perf event, if no option has it."""
+        event = table.get("event")
+        self._check_texts(place, table, ("event",))
+        if event is not None and "{" not in event and event not in PERF_EVENTS:
+            raise self._source.error(place + ("event",), f"there is no perf event '{event}'"
+                                     + did_you_mean(event, PERF_EVENTS))
+
+    def _check_texts(self, place: Place, table: Table, keys: Iterable[str]) -> None:
+        """The {option}s in texts."""
+        for key in keys:
+            for name in re.findall(r"\{([^{}]*)\}", table.get(key, "")):
+                self._check_option_name(place + (key,), name)
 
     def _check_columns(self, place: Place, value: Any, checks: Dict[str, Check]) -> None:
         for column_place, column in _tables(self._source, place, value):
@@ -531,6 +601,15 @@ class _Checker:
         _check_keys(self._source, ("events",), events, _EVENTS, ("map", "column"))
         self._check_columns(("events", "column"), events["column"], _COLUMN)
 
+    def _check_unit(self, place: Place, report: Table) -> None:
+        if isinstance(report.get("value"), str) or "value" not in report:
+            return
+        if report["kind"] in ("stacks", "average"):
+            raise self._source.error(place + ("value",),
+                                     f"'value' must be a string in {report['kind']}")
+        for choice in report["value"]:
+            self._check_when(place + ("value",), choice)
+
     def _check_report(self, place: Place, report: Table) -> None:
         _check_keys(self._source, place, report, _REPORT, ("map", "kind"))
         kind = report["kind"]
@@ -538,10 +617,17 @@ class _Checker:
             if key in report and kind not in kinds:
                 raise self._source.error(
                     place + (key,), f"'{key}' is for reports of kind {' and '.join(kinds)}")
-        needed = {"log2": "value", "linear": "value", "table": "column", "counters": "labels"}
-        if needed[kind] not in report:
+        needed = {"log2": ("value",), "linear": ("value",), "table": ("column",),
+                  "counters": ("labels",), "stacks": ("stacks", "process", "comm", "value"),
+                  "average": ("value", "total", "count")}
+        for key in needed[kind]:
+            if key not in report:
+                raise self._source.error(
+                    place, f"'{key}' is missing: a report of kind '{kind}' wants it")
+        self._check_unit(place, report)
+        if kind == "stacks" and not ("kernel" in report or "user" in report):
             raise self._source.error(
-                place, f"'{needed[kind]}' is missing: a report of kind '{kind}' wants it")
+                place, "'kernel' or 'user' is missing: a report of kind 'stacks' wants one")
         if "time_when" in report and "time" not in report:
             raise self._source.error(place + ("time_when",), "'time_when' without 'time'")
         self._check_when(place, report)

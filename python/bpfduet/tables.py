@@ -67,6 +67,7 @@ def capabilities() -> Dict[str, int]:
 
 TABLES: Dict[str, Callable[[], Dict[str, int]]] = {
     "errno": errnos, "signal": signals, "syscall": syscalls, "capability": capabilities,
+    "exit": signals,
 }
 
 

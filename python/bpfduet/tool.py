@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import math
 import os
 import select
@@ -23,6 +24,8 @@ from .cgroup import Command, identify
 from .errors import Error
 from .options import Options
 from .paths import COMMON, TOOLS, VERSION
+from .pin import Pins
+from .stacks import Collector, Stack
 
 # The reader looks often while records come, rarely when none do.
 SHORT_WAIT_S, LONG_WAIT_S = 0.002, 0.05
@@ -65,6 +68,7 @@ class Session:
         self._pump: Optional[Callable[[int], bool]] = None
         self._trace: Optional[TracePipe] = None
         self._lost_in_perf = 0
+        self._pins: Optional[Pins] = None
 
     def parse(self, argv: Sequence[Union[str, bytes]]) -> Options:
         """Read the command line. Raises UsageError."""
@@ -82,27 +86,54 @@ class Session:
         chosen = self.options
         verbose = bool(chosen.roles.get("verbose"))
         off = features.missing_programs(self.bound["requires"])
-        off += [entry["name"] for entry in self.bound["programs"]
-                if not chosen.holds(entry["when"])]
+        wanted = []
+        for entry in self.bound["programs"]:
+            if chosen.holds(entry.get("when", [])):
+                wanted.append(entry)
+            else:
+                off += [entry["name"], *entry.get("fallback", ())]
+        off += features.replaced_programs(wanted)
         configs = dict(chosen.configs)
         group = chosen.roles.get("cgroup")
         path = os.fsdecode(group) if isinstance(group, bytes) else None
         if chosen.command or path is not None:
-            if "filter_cgroup" not in self._configs:
+            if not any(option["role"] == "cgroup" for option in self.bound["options"]):
                 raise Error("this tool cannot be limited to a cgroup")
             if path is not None:
                 place = identify(path)
             if chosen.command:
                 self.command = Command(chosen.command, path)
                 place = identify(str(self.command.path))
-            configs["filter_cgroup"], configs["filter_cgroup_level"] = place
+            if "filter_cgroup" in self._configs:
+                configs["filter_cgroup"], configs["filter_cgroup_level"] = place
         buffer = chosen.roles.get("buffer")
         events = self._spec.data.get("events")
         pages = {events["map"]: int(buffer)} if events and buffer is not None else {}
         if "trace_pipe" in self._spec.data:
             self._trace = TracePipe()       # before the first line of our own
-        self._program = Program(self.source, configs, pages, off, chosen.maps, verbose)
+        settings = {entry["name"]: self._settings(entry) for entry in self.bound["programs"]}
+        self._program = Program(self.source, configs, pages, chosen.entries, off, chosen.maps,
+                                settings, verbose)
         self.bound = bind.bind(self._spec, self._program.types(self._configs), VERSION)
+        for name, keys in chosen.sets.items():
+            self._program.fill(name, keys)
+        pin = chosen.roles.get("pin")
+        if isinstance(pin, bytes):
+            self._pins = Pins(pin)
+            self._pins.make(self._program.own_maps())
+        counters = {entry["map"]: os.fsdecode(
+            options.fill(self.bound, chosen, entry["event"])[0]) for entry in self.bound["counters"]}
+        self._program.attach(counters, str(self.command.path) if self.command else path,
+                             bool(self.command))
+
+    def _settings(self, program: Dict[str, Any]) -> Dict[str, str]:
+        """What the spec says of a program's place; without what hangs on options not given."""
+        settings = {key: program[key] for key in ("direction",) if key in program}
+        for key in spec.PLACE_KEYS:
+            value, complete = options.fill(self.bound, self.options, program.get(key, ""))
+            if complete and value:
+                settings[key] = os.fsdecode(value)
+        return settings
 
     def open_events(self, callback: Callable[[bytes], None]) -> None:
         """Hand every record to ``callback`` from ``ticks()``."""
@@ -133,6 +164,7 @@ class Session:
         left = int(roles.get("count") or 0)
         wait = SHORT_WAIT_S
         while not ended() and not (self.command and self.command.ended()):
+            self.look()
             now = time.monotonic()
             if now >= deadline:
                 break
@@ -161,10 +193,33 @@ class Session:
 
     def entries(self, report: Dict[str, Any]) -> List[Tuple[bytes, List[bytes]]]:
         """What the map of a report holds; emptied if the report says so."""
-        return self.program.entries(report["map"], report["clear"])
+        return self.program.entries(report["map"], report["clear"], report["locked"])
+
+    def stacks(self, report: Dict[str, Any]) -> List[Stack]:
+        """What the map of a report of kind "stacks" holds, with names, in the order to print."""
+        where = report["stacks"]["map"]
+        read = functools.lru_cache(maxsize=None)(lambda number: self.program.stack(where, number))
+        return self.collector.stacks(report, self.entries(report), read)
+
+    @functools.cached_property
+    def collector(self) -> Collector:
+        """What knows the names of functions."""
+        return Collector()
+
+    def look(self) -> None:
+        """Remember processes that reports of kind "stacks" will name, while they run."""
+        for report in self.bound["reports"]:
+            if report["kind"] == "stacks" and self.options.holds(report["when"]) \
+                    and self.collector.due():
+                self.collector.look(report, self.program.entries(
+                    report["map"], False, report["locked"]))
 
     def close(self) -> None:
-        """Free everything: programs, maps, COMMAND and its cgroup."""
+        """Free everything: pins, programs, maps, COMMAND and its cgroup."""
+        if self._pins:
+            self._pins.remove()
+        if "collector" in self.__dict__:
+            self.collector.close()
         if self._program:
             self._program.close()
             self._program = None

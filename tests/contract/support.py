@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import frontends
 from bpfduet.cgroup import own_cgroup
-from frontends import BIN, BUILD, PATIENCE_S, ROOT, Argument, Result
+from frontends import BIN, BUILD, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
 
 MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens
 SPDX = "SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)"
@@ -164,7 +164,7 @@ def bpftool(*args: str) -> subprocess.CompletedProcess[bytes]:
 def still_there(objects: Iterable[Tuple[str, int]], patience_s: float = 3) -> Held:
     """Those of some BPF objects that the kernel still has; it frees them a little later."""
     left = set(objects)
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * SLOWNESS
     while left:
         left = {(kind, number) for kind, number in left
                 if bpftool(kind, "show", "id", str(number)).returncode == 0}
@@ -176,7 +176,7 @@ def still_there(objects: Iterable[Tuple[str, int]], patience_s: float = 3) -> He
 
 def map_remains(name: str, patience_s: float = 3) -> bool:
     """Whether the kernel still has a map of this name (at most 15 characters)."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * SLOWNESS
     while f'"name":"{name}"'.encode() in bpftool("map", "show").stdout:
         if time.monotonic() > deadline:
             return True
@@ -191,7 +191,7 @@ def cgroup_of(pid: int) -> Path:
 
 def wait_for(path: Path, patience_s: float = 10) -> None:
     """Wait until a file exists."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * SLOWNESS
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} never came"
         time.sleep(0.01)
@@ -208,7 +208,7 @@ def alive(pid: int) -> bool:
 
 def wait_for_library(pid: int, name: str, patience_s: float = 10) -> None:
     """Wait until a process has loaded a library."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * SLOWNESS
     while name not in Path(f"/proc/{pid}/maps").read_text():
         assert time.monotonic() < deadline, f"{name} was never loaded"
         time.sleep(0.001)
@@ -216,7 +216,7 @@ def wait_for_library(pid: int, name: str, patience_s: float = 10) -> None:
 
 def trace_pipe_is_free(patience_s: float = 20) -> None:
     """Wait until nobody reads the trace pipe, which new kernels give to one reader at a time."""
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + patience_s * SLOWNESS
     while True:
         try:
             os.close(os.open("/sys/kernel/tracing/trace_pipe", os.O_RDONLY | os.O_NONBLOCK))

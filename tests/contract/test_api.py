@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from frontends import ROOT, attachments, cgroup, in_cgroup  # makes bpfduet importable
+from frontends import PATIENCE_S, ROOT, attachments, cgroup, in_cgroup  # makes bpfduet importable
 from bpfduet import Error, Tool, UsageError
 from support import MISSING, cgroup_of, held, opens, still_there
 
@@ -152,6 +152,6 @@ def test_own_program(workloads: Path, tmp_path: Path) -> None:
         "    print(event.comm.decode(), event.path.decode())\n")
     done = subprocess.run(["/usr/bin/python3", str(program), *map(str, opens(workloads, 23))],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=30, check=False)
+                          stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.splitlines().count(b"opens " + MISSING.encode()) == 23

@@ -240,6 +240,7 @@ def test_verifier_rejects(tmp_path: Path, frontend: str) -> None:
     assert "Traceback" not in result.stderr.decode()
 
 
+@pytest.mark.host_only
 def test_source_that_does_not_compile(tmp_path: Path) -> None:
     """BCC's messages, then the sentence."""
     source = counting_tool(tmp_path, "broken")
@@ -252,6 +253,7 @@ def test_source_that_does_not_compile(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr.decode()
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("change, line, said", [
     (('map = "execs"', 'map = "exec"'), 5, "execs"),
     (('kind = "table"', 'kind = "tabel"'), 6, "table"),
@@ -273,6 +275,7 @@ def test_bad_spec(tmp_path: Path, change: Tuple[str, str], line: int, said: str)
         f"{spec}")[2]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"{}", b'{"bpfduet":99}',
                                      b"\xff\xfe", b'{"bpfduet":1,"tool":"x"}' * 2])
 def test_bad_bound_spec(tmp_path: Path, content: bytes) -> None:
@@ -284,6 +287,7 @@ def test_bad_bound_spec(tmp_path: Path, content: bytes) -> None:
     assert one_sentence(result, "bpfduet-loader")
 
 
+@pytest.mark.host_only
 def test_missing_spec(tmp_path: Path) -> None:
     """A .bpf.c without its .toml."""
     source = counting_tool(tmp_path, "alone")

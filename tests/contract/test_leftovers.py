@@ -11,7 +11,7 @@ from typing import List
 
 import pytest
 
-from frontends import FRONTENDS, PATIENCE_S, Running, cgroup
+from frontends import FRONTENDS, PATIENCE_S, SLOWNESS, Running, cgroup
 from support import (alive, cgroup_of, counting_tool, held, map_remains, own_command, still_there,
                      trace_pipe_is_free, wait_for_library)
 
@@ -47,7 +47,7 @@ def test_command_and_its_cgroup(frontend: str, end: int) -> None:
         tracer.wait_ready()
         mine = held(tracer.process.pid)
         group = cgroup_of(tracer.process.pid)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 5 * SLOWNESS
         while not (group / "cgroup.procs").read_text():
             assert time.monotonic() < deadline
             time.sleep(0.01)

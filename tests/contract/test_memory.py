@@ -18,6 +18,8 @@ import pytest
 from frontends import BUILD, ROOT, Argument, Result, cgroup, in_cgroup, attachments
 from support import environment, opens, run, seen, trace_pipe_is_free
 
+pytestmark = pytest.mark.host_only
+
 SANITIZED = BUILD / "asan"
 OPTIONS = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
            "UBSAN_OPTIONS": "print_stacktrace=1"}

@@ -12,11 +12,13 @@ from typing import List
 
 import pytest
 
-from frontends import FRONTENDS, Running, cgroup, command, in_cgroup, run
+from frontends import FRONTENDS, SLOWNESS, Running, cgroup, command, in_cgroup, run
 from support import opens
 
+pytestmark = pytest.mark.host_only
+
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
-PATIENCE_S = 20
+PATIENCE_S = 20 * SLOWNESS
 
 
 @pytest.mark.parametrize("output", ["text", "json", "csv"])

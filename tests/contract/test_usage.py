@@ -10,6 +10,8 @@ import pytest
 
 from frontends import BIN, FRONTENDS, ROOT, Argument, run
 
+pytestmark = pytest.mark.host_only
+
 LONG = "x" * 16
 HUGE = "9" * 4000
 
@@ -125,3 +127,12 @@ def test_wrong_usage_of_the_loader(tmp_path: Path, args: List[str], status: int,
     assert (done.returncode, done.stdout) == (status, b"")
     assert done.stderr.decode().startswith(said.format(tmp=tmp_path))
     assert ("Try 'bpfduet-loader --help'" in done.stderr.decode()) == (status == 2)
+
+
+@pytest.mark.parametrize("tool", sorted(path.stem for path in (ROOT / "shared_bpf").glob("*.toml")
+                                        if path.stem != "common"))
+def test_same_help(tool: str) -> None:
+    """--help is the same: both find the same options, by other ways."""
+    shown = [run(frontend, tool, ["--help"]) for frontend in FRONTENDS]
+    assert shown[0] == shown[1]
+    assert shown[0].status == 0 and shown[0].stdout.startswith(b"Usage: %s " % tool.encode())

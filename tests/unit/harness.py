@@ -92,8 +92,9 @@ TYPES = {
     "syscount": types(
         [map_info("data", "percpu_hash", "u32",
                   [("count", "u64"), ("ns", "u64"), ("comm", "char[16]")]),
-         map_info("totals", "array", "u32", "u64", 3)],
-        {**FILTERS, "latency": "bool", "only_errno": "s32", "only_syscall": "s32"}),
+         map_info("totals", "array", "u32", "u64", 3), map_info("wanted", "hash", "u16", "u8")],
+        {**FILTERS, "latency": "bool", "only_errno": "s32", "only_syscall": "s32",
+         "some_calls": "bool"}),
     "readhist": types(
         [map_info("dist", "array", "s32", "u64"), map_info("steps", "hash", "s32", "u64"),
          map_info("by_process", "hash", [("pid", "u32"), ("comm", "char[16]"), ("slot", "u32")],

@@ -41,7 +41,7 @@ def test_nothing():
 
 
 @pytest.mark.parametrize("argv", [
-    ["-p123"], ["-p", "123"], ["--pid=123"], ["--pid", "123"], ["--pi=123"], ["-p0x7b"],
+    ["-p123"], ["-p", "123"], ["--pid=123"], ["--pid", "123"], ["-p0x7b"],
     ["-p+123"], ["-p0123"], ["-p1", "-p123"], ["-p", "0X7B"],
 ])
 def test_ways_to_give_a_number(argv: List[str]) -> None:
@@ -228,3 +228,68 @@ def test_many_choices_are_not_listed() -> None:
     with pytest.raises(options.UsageError) as caught:
         options.parse_value(option, b"x")
     assert str(caught.value) == "'x' is not a value of '--n'"
+
+
+@pytest.mark.parametrize("argv, sentence", [
+    (["5"], ""), (["5", "3"], ""), (["-i", "7", "5", "--", "x"], ""),
+    (["5", "3", "1"], "unexpected argument '1'"), (["x"], "'x' is not a number for '--interval'"),
+    (["0"], "'0' is out of range for '--interval' (1 to 2147483647)"),
+    (["5", ""], "'' is not a number for '--count'"),
+    (["--count=2", "-"], "'-' is not a number for '--interval'"),
+])
+def test_words_without_a_dash(argv: List[str], sentence: str) -> None:
+    """Are for the options that ``arguments`` names, in its order; in both frontends."""
+    bound = harness.bound_of("readhist")
+    bound["options"] = [{**option, "short": "i"} if option["name"] == "interval" else option
+                        for option in bound["options"]]
+    document = {"bound": bound, "argv": argv, "steps": [],
+                "clock": {"start_mono_ns": "0", "wall_minus_mono_ns": "0", "now_wall_ns": "0"}}
+    answer = harness.run_python(document)
+    assert harness.run_c([document]) == [answer]
+    assert answer[2].decode().split("\n")[0] == (sentence and f"readhist: {sentence}")
+    if not sentence:
+        found = options.parse(bound, argv)
+        assert [found.values["interval"], found.values.get("count")] == [
+            5, 3 if "3" in argv else None]
+        assert found.given >= {"interval"}
+
+
+@pytest.mark.parametrize("argv, sentence", [
+    ("--calls=1,0x10,4095", ""), ("--calls=", "'' is no list of numbers for '--calls'"),
+    ("--calls=1,,2", "'1,,2' is no list of numbers for '--calls'"),
+    ("--calls=1,read", "'1,read' is no list of numbers for '--calls'"),
+    ("--calls=1,4096", "'1,4096' is out of range for '--calls' (0 to 4095)"),
+    ("--calls=-1", "'-1' is out of range for '--calls' (0 to 4095)"),
+])
+def test_lists_of_numbers(argv: str, sentence: str) -> None:
+    """Each is within the range; they are put into a map. In both frontends."""
+    document = {"bound": SYSCOUNT, "argv": [argv], "steps": [],
+                "clock": {"start_mono_ns": "0", "wall_minus_mono_ns": "0", "now_wall_ns": "0"}}
+    answer = harness.run_python(document)
+    assert harness.run_c([document]) == [answer]
+    assert answer[2].decode().split("\n")[0] == (sentence and f"syscount: {sentence}")
+    if not sentence:
+        found = parse(argv, bound=SYSCOUNT)
+        assert found.sets == {"wanted": [1, 16, 4095]} and found.configs == {"some_calls": 1}
+
+
+@pytest.mark.parametrize("argv, missing", [
+    ([], True), (["--count=5"], True), (["--", "ls"], True), (["5"], False), (["--interval=5"], False),
+    (["5", "--", "ls"], False), (["--help"], False)])
+def test_required(argv: List[str], missing: bool) -> None:
+    """An option without which there is nothing to do; in both frontends."""
+    bound = harness.bound_of("readhist")
+    for option in bound["options"]:
+        option["required"] = option["name"] == "interval"
+    document = {"bound": bound, "argv": argv, "steps": [],
+                "clock": {"start_mono_ns": "0", "wall_minus_mono_ns": "0", "now_wall_ns": "0"}}
+    answer = harness.run_python(document)
+    assert harness.run_c([document]) == [answer]
+    assert answer[0] == (2 if missing else 0)
+    assert (b"readhist: no interval is given\n" in answer[2]) == missing
+
+
+def test_usage_names_them() -> None:
+    """In --help."""
+    assert harness.bound_of("readhist")["help"].startswith(
+        "Usage: readhist [OPTIONS] [SECONDS [NUMBER]]\n")

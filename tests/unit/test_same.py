@@ -6,7 +6,7 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,7 +19,7 @@ from bpfduet.model import Field, MapInfo
 INTEGERS = ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "bool"]
 VALUES = {"small": {"ZERO": 0, "ONE": 1, "MINUS": -1, "big one": 4294967295, "UNO": 1},
           "bits": {"RW": 3, "R": 1, "W": 2, "X": 0x100, "HIGH": 1 << 63}}
-WORDS = ["TIME", "PID", "a,b", 'say "x"', "größe", "100%", "%d", "", "back\\slash", "{x}"]
+WORDS = ["TIME", "PID", "IN {zone}!", "a,b", 'say "x"', "größe", "100%", "%d", "", "back\\slash", "{x}"]
 TEXT_FORMATS = ["string", "path", "args"]
 
 # Bytes that make trouble: ends, quotes, controls, good and bad UTF-8, what must not be printed.
@@ -94,6 +94,8 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
                                   "format": kind}
         if kind in ("octal", "wall", "elapsed", "duration") and draw(st.booleans()):
             column["digits"] = draw(st.integers(0, 9))
+        if kind == "wall":
+            column["zone"] = draw(st.sampled_from(["local", "utc"]))
         if kind == "duration":
             column["unit"] = draw(st.sampled_from(list(spec.UNITS)))
         if kind == "elapsed":
@@ -120,21 +122,26 @@ def option(name: str, letter: str, kind: str, **more: Any) -> Dict[str, Any]:
 
 
 @st.composite
-def options(draw: Any, strings: List[str]) -> List[Dict[str, Any]]:
+def options(draw: Any, strings: Sequence[str] = (), integers: Sequence[str] = ()
+            ) -> List[Dict[str, Any]]:
     """The tool's own options; alpha and beta are always there, for conditions."""
     found = [option("alpha", "a", "flag", config="c_u8", value=draw(st.integers(0, 255))),
              option("beta", "b", "flag"), option("alphabet", "", "flag"),
-             option("number", "n", "int", config=draw(st.sampled_from(["c_u64", "c_s32", "c_u8"]))),
+             option("number", "n", "int", config=draw(st.sampled_from(["c_u64", "c_s32", "c_u8"])),
+                    required=draw(st.integers(0, 9)) == 0),
              option("limit", "", "int", min=draw(st.integers(-5, 5)), max=draw(st.integers(6, 99))),
              option("text", "t", "string", config="c_text"), option("who", "", "user"),
              option("error", "E", "errno", config="c_s32"), option("call", "", "syscall"),
-             option("sig", "", "signal"), option("pick", "", "choice", values="small"),
+             option("sig", "", "signal"), option("disk", "", "disk", config="c_u64"), option("pick", "", "choice", values="small"),
              option("bits", "B", "flags", values="bits", repeat=draw(st.booleans())),
              option("top", "", "int", min=0, max=10, role="top"), option("list", "", "flag", role="list")]
     if strings:
         found.append(option("match", "m", "string", match={
             "field": draw(st.sampled_from(strings)),
             "how": draw(st.sampled_from(["contains", "regex"]))}))
+    if integers:
+        found.append(option("among", "", "numbers", match={
+            "field": draw(st.sampled_from(integers)), "how": "one_of"}))
     return found
 
 
@@ -142,7 +149,7 @@ CONFIGS = {"c_u8": "u8", "c_u64": "u64", "c_s32": "s32", "c_text": "char[8]", **
 GOOD_ARGUMENTS = [["-a"], ["-b"], ["-ab"], ["--alpha"], ["--beta"], ["--bet"], ["--format=json"],
                   ["--format", "csv"], ["--format=text"], ["--top=2"], ["-n7"], ["--number=0x1F"],
                   ["-m", "a"], ["--match="], ["-m", "[a-z]$"], ["--duration", "5"], ["-E", "ENOENT"],
-                  ["--bits", "R|X"], ["-BRW"], ["--pick", "ONE"], ["--buffer-pages=64"]]
+                  ["--bits", "R|X"], ["-BRW"], ["--pick", "ONE"], ["--among=0,1,2,9,255,-1,18446744073709551615"], ["--buffer-pages=64"]]
 BAD_ARGUMENTS = [["-Z"], ["--alp"], ["--alpha=1"], ["--number"], ["-nabc"], ["-n", "-1"], ["-n256"],
                  ["--number=99999999999999999999999"], ["--number= 1"], ["-n0x"], ["-n+07"],
                  ["--limit", "1000"], ["--limit=-99"], ["-ttoolongtext"], ["-t\x01\x7fé\udcff"],
@@ -152,7 +159,9 @@ BAD_ARGUMENTS = [["-Z"], ["--alp"], ["--alpha=1"], ["--number"], ["-nabc"], ["-n
                  ["--bits="], ["--format", "xml"], ["-m", "a{99999999}"], ["-m", "("], ["x"], [""],
                  ["-"], ["--"], ["--", "ls", "-l"], ["--help"], ["-h"], ["--version"], ["--list"],
                  ["--nothing=x"], ["--=x"], ["-\u00e9"], ["--buffer-pages=3"], ["--buffer-pages=0"],
-                 ["--number=-0"], ["--comm=0123456789abcdef"], ["--cgroup=/x"], ["--u\x1b"]]
+                 ["--among=1,x"], ["--among="], ["--among", "0x10,,1"], ["7"], ["word", "7"],
+                 ["--number=-0"], ["--disk=null"], ["--disk", "nosuchdisk\x1b"], ["--disk="],
+                 ["--disk=loop0"], ["--comm=0123456789abcdef"], ["--cgroup=/x"], ["--u\x1b"]]
 argvs = st.lists(st.one_of(st.sampled_from(GOOD_ARGUMENTS), st.sampled_from(GOOD_ARGUMENTS),
                            st.sampled_from(GOOD_ARGUMENTS), st.sampled_from(BAD_ARGUMENTS)),
                  max_size=4).map(lambda parts: [word for part in parts for word in part])
@@ -184,9 +193,11 @@ def event_tools(draw: Any) -> Tuple[Any, ...]:
         event = harness.field("events", struct)
         known = list(leaves(event.fields))
     strings = [path for path, field in known if field.kind == "string"]
+    integers = [path for path, field in known if bind._is_integer(field)]
     transport = draw(st.sampled_from(["ringbuf", "perf_event_array"]))
     data = {"events": {"map": "events", "column": draw(columns(known, events=True))},
-            "option": draw(options(strings))}
+            "option": draw(options(strings, integers)),
+            "arguments": draw(st.sampled_from([[], ["number"], ["text", "number"]]))}
     types = harness.types([harness.map_info("events", transport, None, None)], CONFIGS,
                           events=struct)
     steps: List[Dict[str, Any]] = []
@@ -229,10 +240,12 @@ def report_tools(draw: Any) -> Tuple[Any, ...]:
     reports, maps, steps = [], [], []
     for number in range(draw(st.integers(1, 2))):
         name = f"map{number}"
-        kind = draw(st.sampled_from(spec.REPORT_KINDS))
+        kind = draw(st.sampled_from(["log2", "linear", "table", "counters", "average"]))
         percpu = draw(st.sampled_from(["", "percpu_"]))
         report: Dict[str, Any] = {"map": name, "kind": kind, "when": draw(conditions()),
-                                  "clear": draw(st.booleans()), "blank_after": draw(st.booleans())}
+                                  "clear": draw(st.booleans()),
+                                  "blank_before": draw(st.booleans()),
+                                  "blank_after": draw(st.booleans())}
         if draw(st.booleans()):
             report["title"] = draw(st.sampled_from(WORDS))
         if draw(st.booleans()):
@@ -247,8 +260,16 @@ def report_tools(draw: Any) -> Tuple[Any, ...]:
             report["labels"] = draw(st.lists(st.sampled_from(WORDS), max_size=5))
         elif kind == "table":
             info = draw_table(draw, name, percpu, report)
+        elif kind == "average":
+            info = harness.map_info(name, percpu + "hash", "u32", [
+                ("total", draw(st.sampled_from(["u64", "u16"]))), ("calls", "u32")])
+            report.update(value=draw(st.sampled_from(WORDS)), total="total", count="calls",
+                          divisor=draw(st.sampled_from([1, 1000, 1000000])))
         else:
             report["value"] = draw(st.sampled_from(WORDS))
+            if draw(st.booleans()):
+                report["value"] = [{"text": "if", "when": ["alpha", *draw(conditions())]},
+                                   {"text": report["value"]}]
             if kind == "linear":
                 report.update(base=draw(st.integers(-9, 9)), step=draw(st.integers(1, 1000)))
             if draw(st.booleans()):
@@ -260,7 +281,7 @@ def report_tools(draw: Any) -> Tuple[Any, ...]:
         reports.append(report)
         maps.append(info)
         steps.append({"report": name, "entries": entries(draw, info, "array" in info.type)})
-    return {"report": reports, "option": draw(options([]))}, harness.types(maps, CONFIGS), steps
+    return {"report": reports, "option": draw(options())}, harness.types(maps, CONFIGS), steps
 
 
 def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> MapInfo:
@@ -269,6 +290,8 @@ def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> Map
     key = draw(st.one_of(st.sampled_from(scalars), structs()))
     value = draw(st.one_of(st.sampled_from(["u64", "s32"]), structs()))
     info = harness.map_info(name, percpu + "hash", key, value)
+    if key == "u32" and draw(st.booleans()):
+        info = harness.map_info(name, percpu + "array", key, value, 9)
     known = key_known("key", info.key) + key_known("value", info.value)
     if not known:
         info = harness.map_info(name, percpu + "hash", "u32", value)
@@ -277,7 +300,8 @@ def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> Map
     numbers = [path for path, field in known
                if field.kind in ("uint", "int", "bool") and not field.count]
     if numbers:
-        report["sort"] = [{"field": path, "when": draw(conditions())}
+        report["sort"] = [{"field": path, "when": draw(conditions()),
+                           "ascending": draw(st.booleans())}
                           for path in draw(st.lists(st.sampled_from(numbers), max_size=2))]
     return info
 
@@ -286,7 +310,7 @@ def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> Map
 def trace_tools(draw: Any) -> Tuple[Any, ...]:
     """(data, types, steps) of a tool that follows the trace pipe."""
     lines = draw(st.lists(trace_lines, max_size=4))
-    return ({"trace_pipe": {"columns": draw(st.booleans())}, "option": draw(options([]))},
+    return ({"trace_pipe": {"columns": draw(st.booleans())}, "option": draw(options())},
             harness.types([], CONFIGS), [{"trace": line} for line in lines])
 
 

@@ -35,6 +35,16 @@ map = "dist"
 kind = "log2"
 value = "bytes"
 """
+AVERAGE = """\
+summary = "A tool"
+
+[[report]]
+map = "sums"
+kind = "average"
+value = "unit"
+total = "n"
+count = "m"
+"""
 TYPES = harness.types(
     [harness.map_info("events", "ringbuf", None, None),
      harness.map_info("dist", "hash", "u32", "u64"),
@@ -104,21 +114,29 @@ BAD = [
      "256 does not fit CONFIG 'mask' (0 to 255)"),
     (EVENTS.replace('"first"', '"first"\ntype = "int"\ndefault = "x"'), 8,
      "bad default: 'x' is not a number for '--alpha'"),
-    (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int"),
+    (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int and numbers"),
     (EVENTS.replace('"first"', '"first"\nrole = "top"'), 7, "role 'top' wants an option of type 'int'"),
     (EVENTS.replace('"first"', '"first"\ntype = "choice"\nvalues = "no"'), 8, "there is no [values.no]"),
     (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "event"'), 8,
      "the kernel half has no map 'event'; did you mean 'events'?"),
     (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "events"'), 8, "map 'events' is no hash"),
+    (EVENTS.replace('"first"', '"first"\ntype = "numbers"'), 4,
+     "'match' or 'set' is missing: an option of type numbers is for these"),
+    (EVENTS.replace('"first"', '"first"\ntype = "numbers"\nset = "keyed"'), 8,
+     "map 'keyed' is no hash of integers by integers"),
+    (EVENTS.replace('"first"', '"first"\ntype = "numbers"\nset = "dist"\nmin = -1\nmax = 9'), 8,
+     "'min' and 'max' do not fit the keys of map 'dist' (0 to 4294967295)"),
+    (EVENTS.replace('"first"', '"first"\ntype = "int"\nset = "dist"'), 8,
+     "'set' is for options of type numbers"),
     (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "pid", how = "regex" }'), 8,
      "'pid' is no char array, so it cannot be matched"),
     (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "comm", how = "glob" }'), 8,
-     "'how' cannot be 'glob'; it is one of contains, regex"),
+     "'how' cannot be 'glob'; it is one of contains, regex, one_of"),
     (EVENTS + '[[option]]\nname = "alpha"\nhelp = "again"\n', 15, "there are two options named 'alpha'"),
     (EVENTS + '[[option]]\nname = "beta"\nshort = "a"\nhelp = "x"\n', 16,
      "'-a' is taken by '--alpha' already"),
     (EVENTS + '[common]\npid = "a"\n', 15, "'-a' is taken by '--alpha' already"),
-    (EVENTS + '[common]\npdi = "p"\n', 15, "unknown key 'pdi'; did you mean 'pid'?"),
+    (EVENTS + '[common]\npidd = "p"\n', 15, "unknown key 'pidd'; did you mean 'pid'?"),
     (EVENTS + '[common]\ninterval = "i"\n', 15,
      "'--interval' needs [report], which this tool does not have"),
     (EVENTS + "[values.x]\n", 14, "[values.x] is empty"),
@@ -132,6 +150,21 @@ BAD = [
      "'examples' must be a list of [arguments, comment]"),
     (EVENTS + '[[program]]\nname = "enter_opne"\nwhen = ["alpha"]\n', 15,
      "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
+    (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["enter_opne"]\n', 15,
+     "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
+    (EVENTS + '[[program]]\nname = "enter_open"\ntarget = "{alhpa}:main"\n', 16,
+     "there is no option 'alhpa'; did you mean 'alpha'?"),
+    (EVENTS + '[[program]]\nname = "enter_open"\nevent = "cpu-cycle"\n', 16,
+     "there is no perf event 'cpu-cycle'; did you mean 'cpu-cycles'?"),
+    (EVENTS + '[[program]]\nname = "enter_open"\ndirection = "up"\n', 16,
+     "'direction' cannot be 'up'; it is one of ingress, egress"),
+    (EVENTS + '[[counter]]\nmap = "dist"\nevent = "cpu-cycles"\n', 15,
+     "map 'dist' is no perf event array"),
+    (EVENTS.replace("\n\n", '\narguments = ["durration"]\n\n', 1), 2,
+     "there is no option 'durration'; did you mean 'duration'?"),
+    (EVENTS.replace("\n\n", '\narguments = ["alpha"]\n\n', 1), 2,
+     "option 'alpha' takes no argument"),
+    (EVENTS + '[[counter]]\nmap = "dist"\n', 14, "'event' is missing in [counter]"),
     (REPORT.replace('"log2"', '"log3"'), 5, "'kind' cannot be 'log3'; did you mean 'log2'?"),
     (REPORT.replace('value = "bytes"\n', ""), 3,
      "'value' is missing: a report of kind 'log2' wants it"),
@@ -142,6 +175,14 @@ BAD = [
      "the value of map 'sums' is no integer, as a report of kind 'counters' wants it"),
     (REPORT.replace('"dist"', '"keyed"').replace("log2", "counters").replace(
         'value = "bytes"', 'labels = ["a"]'), 4, "map 'keyed' is no array"),
+    (AVERAGE.replace('count = "m"\n', ""), 3,
+     "'count' is missing: a report of kind 'average' wants it"),
+    (AVERAGE.replace('"m"', '"k"'), 8, "there is no field 'k'"),
+    (AVERAGE + "divisor = 0\n", 9, "'divisor' must be from 1 to 2147483647"),
+    (REPORT + "divisor = 10\n", 7, "'divisor' is for reports of kind average"),
+    (AVERAGE.replace('"unit"', '[{ text = "unit" }]'), 6, "'value' must be a string in average"),
+    (EVENTS.replace('help = "first"', 'help = "first"\nrequired = true', 1), 7,
+     "an option of type flag takes no argument, so no 'required'"),
     (REPORT + 'labels = ["a"]\n', 7, "'labels' is for reports of kind counters"),
     (REPORT + 'time_when = []\n', 7, "'time_when' without 'time'"),
     (REPORT + 'time = "%Q"\n', 7,
@@ -185,7 +226,7 @@ def test_defaults_are_filled_in(load):
     assert bound["events"]["columns"] == [{
         "name": "at.port", "offset": 28, "size": 2, "kind": "uint", "count": 0, "fields": [],
         "heading": "PID", "label": "at.port", "format": "number", "width": 0, "align": "left",
-        "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None,
+        "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None, "zone": None,
         "quote": None, "values": None, "of": "event"}]
     assert bound["events"]["size"] == 48
     assert bound["maps"]["keyed"] == {"type": "percpu_hash", "max_entries": 64, "key_size": 20,
@@ -198,10 +239,10 @@ def test_common_options(load):
     letters = {option["name"]: option["short"] for option in bound["options"]}
     assert letters == {"alpha": "v", "pid": "p", "tid": None, "uid": None, "comm": None,
                        "cgroup": None, "duration": None, "format": None, "buffer-pages": None,
-                       "btf": None, "verbose": None, "help": "h", "version": "V"}
+                       "pin": None, "btf": None, "verbose": None, "help": "h", "version": "V"}
     no_filters = load(REPORT, harness.types(list(TYPES.maps.values()), {}))
     assert [option["name"] for option in no_filters["options"]] == [
-        "duration", "interval", "count", "format", "btf", "verbose", "help", "version"]
+        "duration", "interval", "count", "format", "pin", "btf", "verbose", "help", "version"]
     assert "COMMAND" in bound["help"] and "COMMAND" not in no_filters["help"]
 
 
@@ -245,6 +286,8 @@ Follow the trace pipe as it is.
 Options:
       --duration SECONDS    end after that many seconds
       --format CHOICE       how to print: text, json, csv (default: text)
+      --pin DIR             pin the maps in this folder of a bpf file system
+                            while it runs
       --btf FILE            the kernel's BTF, if it is not where the kernel
                             shows it
   -v, --verbose             show what the libraries below have to say

@@ -14,7 +14,9 @@
 static const char whole[] =
 	"{\"bpfduet\":1,\"tool\":\"t\",\"version\":\"1\",\"help\":\"h\\n\","
 	"\"requires\":[\"tracepoint:a:b\"],\"banner\":[{\"text\":\"x\",\"when\":[\"!pid\"]}],"
-	"\"programs\":[{\"name\":\"p\",\"when\":[\"pid\"]}],"
+	"\"arguments\":[\"pid\"],\"counters\":[{\"map\":\"m\",\"event\":\"cpu-cycles\"}],"
+	"\"programs\":[{\"name\":\"p\",\"when\":[\"pid\"],\"fallback\":[\"q\"],"
+	"\"target\":\"x:y\",\"process\":\"{pid}\",\"direction\":\"egress\"}],"
 	"\"options\":[{\"name\":\"pid\",\"short\":\"p\",\"type\":\"int\",\"min\":1,"
 	"\"max\":\"18446744073709551615\",\"default\":7,"
 	"\"config\":{\"name\":\"c\",\"offset\":0,\"size\":8,\"kind\":\"uint\"}},"
@@ -64,6 +66,14 @@ static void test_whole(void **state)
 	assert_string_equal(spec->options[0].preset, "7");
 	assert_true(spec->options[1].choices.list[1].number == -2);
 	assert_int_equal(spec->options[2].match, MATCH_REGEX);
+	assert_int_equal(spec->arguments[0], 0);
+	assert_string_equal(spec->counters[0].event, "cpu-cycles");
+	assert_ptr_equal(spec__find_program(spec, "p"), &spec->programs[0]);
+	assert_null(spec__find_program(spec, "q"));
+	assert_string_equal(spec->programs[0].fallback[0], "q");
+	assert_string_equal(spec->programs[0].process, "{pid}");
+	assert_null(spec->programs[0].interface);
+	assert_true(spec->programs[0].egress);
 	assert_true(spec->events.perf);
 	assert_true(spec->events.columns.list[0].right);
 	/* A record may end in its last string. */
@@ -129,6 +139,11 @@ static void test_refused(void **state)
 		{ "\"bpfduet\":1", "\"bpfduet\":2", "version is not 1" },
 		{ "\"tool\":\"t\"", "\"tool\":5", "'tool' is not a string" },
 		{ "\"when\":[\"!pid\"]", "\"when\":[\"!pod\"]", "names no option" },
+		{ "\"arguments\":[\"pid\"]", "\"arguments\":[\"pod\"]", "cannot name 'pod'" },
+		{ "\"type\":\"int\",", "", "cannot name 'pid'" },
+		{ "\"how\":\"regex\"", "\"how\":\"one_of\"", "a field of another kind" },
+		{ "\"direction\":\"egress\"", "\"direction\":\"up\"", "'direction' cannot be" },
+		{ "\"event\":\"cpu-cycles\"", "\"x\":1", "'event' is missing" },
 		{ "\"width\":6", "\"width\":-6", "'width' is out of range" },
 		{ "\"width\":6", "\"width\":6.5", "'width' is not a whole number" },
 		{ "\"width\":6", "\"width\":100000000000000000000", "too big integer" },

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""What a test may need of the machine: ``@pytest.mark.needs("kprobes")``."""
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Callable, Dict
+
+TRACEFS = Path("/sys/kernel/tracing")
+SECURITYFS = Path("/sys/kernel/security")
+
+
+def mounted(folder: Path, kind: str, probe: str) -> Path:
+    """``folder``, where a file system of this kind is, which has ``probe``. A fresh machine has
+    not mounted it."""
+    if os.geteuid() == 0 and not (folder / probe).exists():
+        subprocess.run(["mount", "-t", kind, kind, str(folder)], check=True)
+    return folder
+
+
+def mount_tracefs() -> Path:
+    """Where tracefs is mounted, now if not before."""
+    return mounted(TRACEFS, "tracefs", "events")
+
+
+def has_bpf_lsm() -> bool:
+    """The kernel can have it and not use it: it must be in lsm=... when it starts."""
+    names = mounted(SECURITYFS, "securityfs", "lsm") / "lsm"
+    return names.exists() and "bpf" in names.read_text().split(",")
+
+
+def can_make_netns() -> bool:
+    """Whether a network namespace can be made."""
+    return subprocess.run(["unshare", "--net", "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def can_use_ftrace() -> bool:
+    """Whether functions can be traced; some kernels have the files and forbid it."""
+    try:
+        with open(mount_tracefs() / "available_filter_functions", "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
+NEEDS: Dict[str, Callable[[], bool]] = {
+    "kprobes": lambda: (mount_tracefs() / "kprobe_events").exists(),
+    # BPF trampolines: fentry and fexit are patched in by ftrace
+    "fentry": can_use_ftrace,
+    "lsm": lambda: has_bpf_lsm() and can_use_ftrace(),
+    # a disk that tests may overwrite
+    "block": lambda: "BPFDUET_DISK" in os.environ,
+    "netns": can_make_netns,
+}
