@@ -3,8 +3,7 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests: check-native, then check-vm
-# make check-native  on this machine's kernel alone
+# make check      install what is needed, run all tests on this machine's kernel
 # make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS="tests/parity -k opens"
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
@@ -59,7 +58,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all static objects demo bench-startup check check-native check-vm vm-shell bench install clean tests deps
+.PHONY: all static objects demo bench-startup check check-vm vm-shell bench install clean tests deps
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
@@ -148,11 +147,7 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 
-check: check-native
-	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm; else \
-		echo "check: no apt-get, so no guests: their kernels are Debian's packages"; fi
-
-check-native:
+check:
 	@scripts/install-deps.sh build run test
 	@scripts/check.sh
 

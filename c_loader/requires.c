@@ -260,11 +260,24 @@ int requires__present(const char *kind, const char *name, struct buf *error)
 	return -1;
 }
 
+/* The kinds as sentences call them, where not by the word itself. */
+static const char *kind_shown(const char *kind)
+{
+	static const char *const shown[][2] = {
+		{ "raw_tracepoint", "raw tracepoint" },
+		{ "lsm", "LSM hook" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+		if (!strcmp(shown[i][0], kind))
+			return shown[i][1];
+	}
+	return kind;
+}
+
 void requires__missing(const char *kind, const char *name, struct buf *error)
 {
-	const char *space = strchr(kind, '_');
-	size_t n = space ? (size_t)(space - kind) : strlen(kind);
-
 	if (!strcmp(kind, "kprobe") && !has_kprobes(error))
 		buf__printf(error, "this kernel has no kprobes, which this tool needs (for %s)",
 			    name);
@@ -274,9 +287,8 @@ void requires__missing(const char *kind, const char *name, struct buf *error)
 			    "needs (for %s): boot with bpf in lsm=",
 			    name);
 	else
-		buf__printf(error,
-			    "this kernel does not have the %.*s%s%s %s, which this tool needs",
-			    (int)n, kind, space ? " " : "", space ? space + 1 : "", name);
+		buf__printf(error, "this kernel does not have the %s %s, which this tool needs",
+			    kind_shown(kind), name);
 }
 
 /* Kind and name, as in `requires`, of the probe that a section names; false if it names none. */

@@ -236,6 +236,13 @@
 #define CLONE_NEWNET 0x40000000
 #endif
 
+/* linux/security.h: flags of cap_capable() since 5.1 */
+#ifndef CAP_OPT_NONE
+#define CAP_OPT_NONE 0
+#define CAP_OPT_NOAUDIT BIT(1)
+#define CAP_OPT_INSETID BIT(2)
+#endif
+
 /* linux/stat.h of uapi */
 #ifndef S_IFMT
 #define S_IFMT 00170000

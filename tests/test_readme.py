@@ -10,6 +10,8 @@ import pytest
 
 import frontends
 
+pytestmark = pytest.mark.host_only
+
 README = frontends.ROOT / "README.md"
 COMMAND = ["sh", "-c", "kill -CONT $$; kill -0 $$"]
 

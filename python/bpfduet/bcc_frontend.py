@@ -144,6 +144,7 @@ class Program:
         cflags += [compiled.define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__")
                    for name in off]
         self._settings = settings
+        self._verbose = verbose
         self._unattached = [program for program in programs_of(text) if program.name not in off]
         self._attacher: Optional[Attacher] = None
         contexts = usdt_contexts(self._unattached, settings)
@@ -211,10 +212,11 @@ class Program:
         ``group`` is the folder of the cgroup that the run is limited to; ``own_group``: it was
         made for the run. Raises Error."""
         self._attacher = Attacher(self.bpf, self._settings, group, own_group)
-        for name, event in counters.items():
-            self._attacher.open_counters(name, event)
-        for program in self._unattached:
-            self._attacher.attach(program)
+        with contextlib.nullcontext() if self._verbose else _captured_stderr():
+            for name, event in counters.items():
+                self._attacher.open_counters(name, event)
+            for program in self._unattached:
+                self._attacher.attach(program)
 
     # -- types ---------------------------------------------------------------
 

@@ -15,6 +15,8 @@ LOCKDOWN = Path("/sys/kernel/security/lockdown")
 LSM = Path("/sys/kernel/security/lsm")
 # What BCC calls the programs on a probe of a kind, where that is not the kind's name.
 _PREFIXES = {"kprobe": ("kprobe", "kretprobe"), "fentry": ("kfunc", "kretfunc")}
+# What sentences call the kinds, where not by the word itself.
+_SHOWN = {"raw_tracepoint": "raw tracepoint", "lsm": "LSM hook"}
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 
 
@@ -139,5 +141,5 @@ def _missing(kind: str, name: str) -> Error:
     if kind == "lsm" and not _uses_bpf_lsm():
         return Error("this kernel does not use BPF as a security module, which this tool needs "
                      f"(for {name}): boot with bpf in lsm=")
-    return Error(f"this kernel does not have the {kind.replace('_', ' ')} {name}, "
-                 "which this tool needs")
+    return Error(f"this kernel does not have the {_SHOWN.get(kind, kind)} {name}, which this tool "
+                 "needs")

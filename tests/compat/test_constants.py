@@ -24,7 +24,7 @@ linux/limits.h linux/time64.h linux/jiffies.h asm/param.h asm/page.h linux/mmzon
 uapi/linux/sched.h linux/stat.h linux/fcntl.h linux/fs.h linux/kdev_t.h linux/dcache.h
 linux/blkdev.h linux/blk_types.h linux/err.h linux/errno.h linux/signal.h linux/socket.h
 linux/netlink.h linux/if_ether.h linux/if.h uapi/linux/pkt_cls.h net/tcp.h net/sock.h
-net/inet_sock.h net/inet_connection_sock.h linux/tcp.h asm/byteorder.h linux/genetlink.h
+net/inet_sock.h net/inet_connection_sock.h linux/tcp.h asm/byteorder.h linux/genetlink.h linux/security.h
 """.split()
 
 # Macros that are no number: what is to be the same in both worlds.

@@ -187,7 +187,8 @@ def test_missing_kprobe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("requirement", [
     "tracepoint:sched:sched_process_exec", "raw_tracepoint:sched_process_exec",
-    "fentry:vfs_read", "helper:bpf_ktime_get_ns", "tracepoint?:bpfduet:missing"])
+    pytest.param("fentry:vfs_read", marks=pytest.mark.needs("fentry")),
+    "helper:bpf_ktime_get_ns", "tracepoint?:bpfduet:missing"])
 @both_frontends
 def test_present_probe(tmp_path: Path, frontend: str, requirement: str) -> None:
     """What is there, or optional, does not hinder."""

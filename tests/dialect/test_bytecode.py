@@ -10,6 +10,8 @@ from typing import Dict, List
 
 import pytest
 
+pytestmark = pytest.mark.host_only
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CLANGS = [name for name in ("clang", "clang-19") if shutil.which(name)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""``stock.py TOOL [OPTIONS]``: the BCC tool of that name, as the system has it, on tracepoints.
+"""``stock.py TOOL[:CGROUP_ID] [OPTIONS]``: the BCC tool of that name, as the system has it, on
+tracepoints, and limited to a cgroup where its own options cannot limit it.
 
 Options and printing are the tool's own code. Where it wants kprobes or kfuncs, which not every
 kernel has, the heads of its BPF functions and its attach calls are replaced, and nothing else.
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
 import bcc.containers  # noqa: E402
 from bpfduet import kernel_headers  # noqa: E402
+from bpfduet.attach import complete_uprobes  # noqa: E402
 
 # The arguments are kept from the entry of the call to its exit, where a kfunc would have both.
 OPEN_HEAD = '''
@@ -47,7 +49,8 @@ TRACEPOINT_PROBE(syscalls, sys_exit_{call})
 FLAGS = {"open": "k.flags = args->flags;", "openat": "k.flags = args->flags;",
          "openat2": "bpf_probe_read_user(&k.flags, 4, args->how);"}
 
-# By tool: patterns in its source, and what stands in their place. Each must be found.
+# By tool: patterns in its source, and what stands in their place. Each must be found. CGROUP_ID
+# stands for what the command line says.
 Change = Tuple[str, str]
 CHANGES: Dict[str, List[Change]] = {
     "opensnoop": [
@@ -75,14 +78,25 @@ CHANGES: Dict[str, List[Change]] = {
         (r"execve_fnname = .*?\n\n", "\n"),
     ],
     "syscount": [],
+    "profile": [],
+    # scoped by the file or the process that is probed
+    "bashreadline": [],
+    "gethostlatency": [],
+    "funclatency": [],
+    "runqlat": [],
+    "exitsnoop": [
+        (r"\('FILTER_PID', filter_pid\)",
+         "('FILTER_PID', filter_pid + ' || bpf_get_current_cgroup_id() != CGROUP_ID')"),
+    ],
 }
 
 
-def source(tool: str) -> str:
+def source(tool: str, cgroup_id: str) -> str:
     """The tool's text with the changes made. Raises LookupError where one does not fit."""
     text = Path(f"/usr/sbin/{tool}-bpfcc").read_text()
     for pattern, stand_in in CHANGES[tool]:
-        text, found = re.subn(pattern, lambda _, new=stand_in: new, text, flags=re.DOTALL)
+        new = stand_in.replace("CGROUP_ID", cgroup_id)
+        text, found = re.subn(pattern, lambda _, new=new: new, text, flags=re.DOTALL)
         if found != 1:
             raise LookupError(f"{tool}-bpfcc: '{pattern}' was found {found} times")
     return text
@@ -90,10 +104,12 @@ def source(tool: str) -> str:
 
 def main() -> None:
     """Run it."""
-    tool = sys.argv[1]
-    text = source(tool)
-    words = text + Path(bcc.containers.__file__).read_text()
+    tool, _, cgroup_id = sys.argv[1].partition(":")
+    text = source(tool, cgroup_id)
+    # what stands in Python's strings is the program's too
+    words = text.replace('"', " ") + Path(bcc.containers.__file__).read_text()
     kernel_headers.folder_for(words, []).apply(os.environ)
+    complete_uprobes()      # or the kernel refuses what shares a place with others
     sys.argv[:2] = [f"{tool}-bpfcc"]
     exec(compile(text, tool, "exec"), {"__name__": "__main__"})  # pylint: disable=exec-used
 

@@ -7,7 +7,7 @@ from typing import Dict, List
 
 import pytest
 
-from frontends import FRONTENDS, WORKLOADS, run, watch
+from frontends import FRONTENDS, WORKLOADS, run, seconds, watch
 from parity.same import assert_same
 
 READS = str(WORKLOADS / "reads")
@@ -97,7 +97,7 @@ def test_filters(workloads, args: List[str], shown: bool) -> None:
 
 def test_intervals(workloads) -> None:
     """The map is emptied after each print: the second one has nothing to show."""
-    watched = watch("readhist", ["-i", "1", "--count", "2"], WORKLOAD, 1, ["text"], end=None)
+    watched = watch("readhist", ["-i", seconds(1), "--count", "2"], WORKLOAD, 1, ["text"], end=None)
     same = assert_same(watched, {}, ["text"], quiet=False)
     assert same["text"].splitlines() == drawn(slots(HOLD_READS))
 

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""Stacks as bpftrace and the stock BCC tool see them."""
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Tuple
+
+import pytest
+
+from frontends import FRONTENDS, ROOT, Running, _entering, cgroup
+from parity.test_offcputime import COUNT, LONG, MILLISECONDS
+from parity.test_profile import FAST, HOT, burn_for_a_while, burning, wait_sampling
+from parity.test_symbols import build
+
+
+def bpftrace(script: str, group: Path, programs: int) -> Running:
+    """bpftrace, limited to a cgroup."""
+    here = f"/cgroup == {group.stat().st_ino}/"
+    return Running("bpftrace", "", (), programs,
+                   argv=["bpftrace", "-q", "-f", "json", "-e", script.replace("HERE", here)])
+
+
+def functions(stack: str) -> List[str]:
+    """The functions of a stack as bpftrace writes it: NAME+OFFSET in each line, or a number."""
+    names = [re.sub(r"\+\d+$", "", line.strip()) for line in stack.splitlines() if line.strip()]
+    return ["[unknown]" if name.startswith("0x") else name for name in names]
+
+
+def plain(names: List[str]) -> Tuple[str, ...]:
+    """Without what tells names of one address apart: clock_nanosleep and __clock_nanosleep."""
+    return tuple(name.lstrip("_") for name in names)
+
+
+def test_profile_and_bpftrace(workloads, tmp_path: Path) -> None:
+    """Nearly all of the samples are in the same chain."""
+    burn = build(tmp_path, ["burn.c"], ["-static"])
+    with cgroup("oracle") as group, burning([str(burn)], group) as process, \
+            contextlib.ExitStack() as ends:
+        ours = Running("c", "profile", [*FAST, "--cgroup", str(group), "--format", "json"], 0)
+        ends.callback(ours.end)
+        theirs = bpftrace("profile:hz:999 HERE { @[ustack] = count(); }", group, 0)
+        ends.callback(theirs.end)
+        wait_sampling(ours)
+        wait_sampling(theirs)
+        burn_for_a_while(process.pid)
+        said = theirs.finish().lines()
+        (report,) = ours.finish().objects()
+    stacks = {tuple(functions(stack)): count for line in said if line
+              for stack, count in json.loads(line)["data"]["@"].items()}
+    hot = max(stacks, key=lambda stack: stacks[stack])
+    assert hot[:3] == tuple(HOT)
+    assert stacks[hot] >= 0.5 * sum(stacks.values())
+    assert tuple(max(report["data"], key=lambda entry: entry["value"])["user"]) == hot
+
+
+def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
+    """Both stacks of a sleep, to the last frame, and how many there were."""
+    waits = build(tmp_path, ["waits.c"], ["-static"])
+    script = "tracepoint:sched:sched_switch HERE { @[kstack, ustack] = count(); }"
+    with cgroup("oracle") as group, contextlib.ExitStack() as ends:
+        ours = Running("c", "offcputime", [*LONG, "--cgroup", str(group), "--format", "json"], 1)
+        ends.callback(ours.end)
+        theirs = bpftrace(script, group, 1)
+        ends.callback(theirs.end)
+        ours.wait_ready()
+        theirs.wait_ready()
+        process = ends.enter_context(subprocess.Popen(
+            [str(waits), str(COUNT), str(MILLISECONDS)], preexec_fn=_entering(group, None),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        ends.callback(process.kill)
+        assert process.stdout and process.stdout.readline() == b"done\n"
+        said = theirs.finish().lines()
+        (report,) = ours.finish().objects()
+    entry = max(report["data"], key=lambda entry: entry["value"])
+    counts = {plain(functions(key.replace(",", "\n"))): count
+              for line in said if line for key, count in json.loads(line)["data"]["@"].items()}
+    assert counts.get(plain(entry["kernel"] + entry["user"])) == COUNT, (entry, counts)
+
+
+@pytest.mark.parametrize("style", [["-f"], [], ["-U"]])
+def test_stock_profile(workloads, tmp_path: Path, style: List[str]) -> None:
+    """The same text as the stock tool's, but for the counts."""
+    burn = build(tmp_path, ["burn.c"], ["-static"])
+    ends_in, wanted = ("\n", r";burn_hot \d+$") if style == ["-f"] else ("\n\n", "^burn_hot\n")
+    stock = [sys.executable, "-u", str(ROOT / "tests" / "oracle" / "stock.py"), "profile"]
+    with cgroup("oracle") as group, burning([str(burn)], group) as process, \
+            contextlib.ExitStack() as ends:
+        scope = ["-F", "999", "-p", str(process.pid), *style]
+        tracers = {frontend: Running(frontend, "profile", scope, 0) for frontend in FRONTENDS}
+        tracers["stock"] = Running("stock", "", (), 0, argv=[*stock, *scope])
+        for tracer in tracers.values():
+            ends.callback(tracer.end)
+        for tracer in tracers.values():
+            wait_sampling(tracer)
+        burn_for_a_while(process.pid)
+        texts = {}
+        for name, tracer in tracers.items():
+            text = tracer.finish().stdout.decode()
+            # the stacks of the chain alone: an interrupt may come to one and not to the other, and
+            # the stock tool prints its innermost function twice
+            texts[name] = {re.sub(r"\d+$", "N", stack)
+                           for stack in map(str.lstrip, text.split(ends_in))
+                           if re.search(wanted, stack)}
+    assert texts["stock"] and texts["stock"] == texts["c"] == texts["bcc"]

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * names COUNT: functions with the names that Rust's compiler gives, and one with a name that nobody
+ * should give. Each calls the one before it.
+ */
+#include <stdlib.h>
+
+#include "chain.h"
+
+#define NAMED(function, name, next)                                                                \
+	FRAME void function(void) __asm__(name);                                                   \
+	FRAME void function(void)                                                                  \
+	{                                                                                          \
+		next();                                                                            \
+		STAY;                                                                              \
+	}
+
+FRAME void chain_middle(void)
+{
+	chain_inner();
+	STAY;
+}
+
+NAMED(plain, "_ZN5alpha4beta5gamma17h0123456789abcdefE", chain_middle)
+NAMED(trait,
+      "_ZN58_$LT$a..B$u20$as$u20$core..fmt..Debug$u5b$$RF$$C$$u5d$$GT$3fmt17hfedcba9876543210E",
+      plain)
+NAMED(suffix, "_ZN5alpha5delta17h0123456789abcdefE.llvm.123456", trait)
+NAMED(newer, "_RNvC6_123foo3bar", suffix)
+NAMED(no_hash, "_ZN5alpha7epsilonE", newer)
+NAMED(broken, "_ZN5alpha99betaE", no_hash)
+NAMED(hostile, "hostile_name", broken) /* the test puts worse bytes in its place */
+
+int main(int argc, char **argv)
+{
+	int left = argc > 1 ? atoi(argv[1]) : 1;
+
+	while (left-- > 0)
+		hostile();
+	return wait_for_end();
+}
