@@ -84,6 +84,11 @@ CHANGES: Dict[str, List[Change]] = {
     "gethostlatency": [],
     "funclatency": [],
     "runqlat": [],
+    "tcpconnect": [],
+    "capable": [
+        (r"'if \(pid == %s\) \{ return 0; \}' % getpid\(\)",
+         "'if (bpf_get_current_cgroup_id() != CGROUP_ID) { return 0; }'"),
+    ],
     "exitsnoop": [
         (r"\('FILTER_PID', filter_pid\)",
          "('FILTER_PID', filter_pid + ' || bpf_get_current_cgroup_id() != CGROUP_ID')"),
