@@ -38,10 +38,10 @@ def counted(file: Path, frontend: str) -> Counts:
 def columns() -> List[Tuple[str, Counts]]:
     """Heading and counts of every kernel and mode, the machine's own kernel last."""
     found = []
-    for folder in sorted(FOLDER.glob("*/results"), key=lambda path: path.parent.name):
-        release = (folder / "release").read_text().strip()
+    for place in sorted(FOLDER.glob("*/results/release")):
+        release = place.read_text().strip()
         for mode, (suite, frontend) in MODES.items():
-            file = folder / f"{suite}.xml"
+            file = place.with_name(f"{suite}.xml")
             if file.exists():
                 found.append((f"{release}: {mode}", counted(file, frontend)))
     return found
