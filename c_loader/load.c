@@ -93,40 +93,46 @@ static const char *reason(int err)
 	return text;
 }
 
+/* One that the command line does not set; not every tool has it. */
+static bool set_constant(const struct spec *spec, const char *name, uint64_t value, uint8_t *rodata,
+			 size_t size)
+{
+	const struct config *config = spec__find_config(spec, name);
+
+	if (!config)
+		return true;
+	if (!config->in_object || config->size > sizeof(value) ||
+	    (uint64_t)config->offset + config->size > size)
+		return false;
+	memcpy(rodata + config->offset, &value, config->size);
+	return true;
+}
+
 static bool set_constants(struct kernel_half *k, const struct options *options,
 			  const struct limit *limit, struct buf *error)
 {
-	const struct config *id, *level;
 	struct bpf_map *map;
 	size_t size = 0;
 	uint8_t *rodata;
+	bool good;
 
 	map = bpf_object__find_map_by_name(k->obj, ".rodata");
 	/* The kernel gets the image at load: until then it is ours to write. */
 	rodata = map ? (uint8_t *)bpf_map__initial_value(map, &size) : NULL;
-	if (!options__configure(options, rodata, size)) {
-		buf__puts(error, "the bound spec does not fit its object: build it again");
-		return false;
-	}
-	if (!limit->given)
-		return true;
-	if (options->spec->roles[ROLE_CGROUP] < 0) {
+	if (limit->given && options->spec->roles[ROLE_CGROUP] < 0) {
 		buf__puts(error, "this tool cannot be limited to a cgroup");
 		return false;
 	}
-	id = spec__find_config(options->spec, "filter_cgroup");
-	level = spec__find_config(options->spec, "filter_cgroup_level");
-	if (!id && !level)
-		return true; /* its programs are attached to the cgroup */
-	if (!id || !level || !id->in_object || !level->in_object || id->size != sizeof(limit->id) ||
-	    level->size != sizeof(limit->level) || (uint64_t)id->offset + id->size > size ||
-	    (uint64_t)level->offset + level->size > size) {
+	good = options__configure(options, rodata, size) &&
+	       set_constant(options->spec, "own_pid", (uint64_t)getpid(), rodata, size);
+	if (limit->given)
+		good = good &&
+		       set_constant(options->spec, "filter_cgroup", limit->id, rodata, size) &&
+		       set_constant(options->spec, "filter_cgroup_level", (uint64_t)limit->level,
+				    rodata, size);
+	if (!good)
 		buf__puts(error, "the bound spec does not fit its object: build it again");
-		return false;
-	}
-	memcpy(rodata + id->offset, &limit->id, sizeof(limit->id));
-	memcpy(rodata + level->offset, &limit->level, sizeof(limit->level));
-	return true;
+	return good;
 }
 
 /* "tracepoint" is spelt "tp" too. */

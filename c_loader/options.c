@@ -344,6 +344,11 @@ static enum options_result given(struct parse *ps, const struct option_spec *o, 
 		return result;
 	ps->options->values[index].given = true;
 	ps->options->sequence[ps->options->n_sequence++] = index;
+	if (o->gives) {
+		int other = spec__find_option(ps->spec, o->gives);
+
+		return other < 0 ? OPTIONS_RUN : given(ps, &ps->spec->options[other], o->gift);
+	}
 	switch (o->role) {
 	case ROLE_HELP:
 		buf__puts(ps->out, ps->spec->help);
@@ -478,9 +483,9 @@ enum options_result options__parse(struct options *options, const struct spec *s
 
 	memset(options, 0, sizeof(*options));
 	options->spec = spec;
-	/* A word gives as many options as it has letters, at most. */
+	/* A word gives as many options as it has letters, at most, and each of them another one. */
 	for (i = 0; i < argc; i++)
-		letters += strlen(argv[i]) + 1; /* a word alone is one too */
+		letters += 2 * (strlen(argv[i]) + 1); /* a word alone is one too */
 	options->values = calloc(spec->n_options + 1, sizeof(*options->values));
 	options->sequence = calloc(letters + 1, sizeof(*options->sequence));
 	if (!options->values || !options->sequence)

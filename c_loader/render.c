@@ -60,8 +60,11 @@ static void end_cell(struct renderer *r, const struct shown_columns *columns, si
 void renderer__cell(struct renderer *r, const struct shown_columns *columns, size_t i,
 		    const uint8_t *base, size_t len)
 {
+	const struct column *c = columns->list[i].column;
 	size_t start = r->out->len;
 
+	if (c->cut && r->output == OUTPUT_TEXT && len > c->field.offset + c->cut)
+		len = c->field.offset + c->cut;
 	formatter__text(&r->formatter, r->out, &columns->list[i], base, len);
 	end_cell(r, columns, i, start);
 }

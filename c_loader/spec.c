@@ -433,6 +433,7 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	c->scale = 3 * (uint32_t)GET_WORD(r, json, "unit", units, 0);
 	c->digits = get_u32(r, json, "digits", max_digits(c), default_digits(c));
 	c->since_first = GET_WORD(r, json, "since", since, 0) == 1;
+	c->cut = get_u32(r, json, "cut", MAX_SIZE, 0);
 	c->utc = GET_WORD(r, json, "zone", zones, 0) == 1;
 	quote = get_string(r, json, "quote");
 	c->quote = quote ? spec__find_option(r->spec, quote) : -1;
@@ -516,7 +517,8 @@ static void read_option(struct reader *r, const struct json *json, struct option
 	static const char *const hows[] = { "", "contains", "regex", "one_of" };
 	const json_int min = INT64_MIN, max = UINT64_MAX;
 	const struct json *match;
-	const char *letter;
+	const char *letter, **gift;
+	size_t n;
 
 	o->name = need_string(r, json, "name");
 	letter = get_string(r, json, "short");
@@ -540,6 +542,9 @@ static void read_option(struct reader *r, const struct json *json, struct option
 	o->map = get_string(r, json, "map");
 	o->entries = get_string(r, json, "entries");
 	o->set = get_string(r, json, "set");
+	gift = get_strings(r, json, "gives", &n);
+	o->gives = n == 2 ? gift[0] : NULL;
+	o->gift = n == 2 ? gift[1] : NULL;
 	o->text = get_string(r, json, "text");
 
 	o->preset = read_default(r, json);

@@ -94,6 +94,7 @@ struct column {
 	uint32_t digits;
 	uint32_t scale; /* of a duration: the unit is 10^scale ns */
 	bool since_first; /* of elapsed: else since the start of the run */
+	uint32_t cut; /* of a string in text: bytes that are shown at most, 0 for all */
 	bool utc; /* of wall: else in the local zone */
 	int quote; /* of args: index of the option, -1 if none */
 	struct names values;
@@ -167,6 +168,7 @@ struct option_spec {
 	const char *map;
 	const char *entries; /* map whose size it is */
 	const char *set; /* map that gets its numbers as keys */
+	const char *gives, *gift; /* an option, and the argument that it gets with this one */
 	const char *text; /* role list: what the option prints */
 	enum match match;
 	enum format match_format; /* string, path or args: the text that is matched */

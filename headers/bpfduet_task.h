@@ -12,6 +12,7 @@ DUET_SHARED_CONFIG(u32, filter_uid, -1);	/* -1: all */
 DUET_SHARED_CONFIG(u64, filter_cgroup, 0);	/* id of a cgroup (v2) */
 DUET_SHARED_CONFIG(int, filter_cgroup_level, 0);	/* its depth; the root is 0 */
 DUET_SHARED_CONFIG_STR(filter_comm, 16);		/* "": all */
+DUET_SHARED_CONFIG(u32, own_pid, 0);		/* the tool's own process */
 
 /*
  * Whether the current task is one that the user asked for: --pid, --tid, --uid,
@@ -54,6 +55,12 @@ static __always_inline bool skb_matches(struct __sk_buff *skb)
 	return !filter_cgroup ||
 	       DUET_LATE(filter_cgroup) ==
 		       (u64)bpf_skb_ancestor_cgroup_id(skb, filter_cgroup_level);
+}
+
+/* Whether the current task is the tool itself. */
+static __always_inline bool task_is_own(void)
+{
+	return DUET_LATE(own_pid) == (u32)(bpf_get_current_pid_tgid() >> 32);
 }
 
 #ifdef BPFDUET_CONTAINERS	/* defined before the include: declares maps */

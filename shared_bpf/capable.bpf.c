@@ -24,29 +24,9 @@ struct seen_key {
 
 BPF_EVENTS(events, struct cap_event, 64);
 BPF_HASH(seen, struct seen_key, u8);
-/* The tool's own PID, whose reading of maps is checked too. */
-BPF_ARRAY(own, u32, 1);
 
 CONFIG(bool, all_checks, false);
 CONFIG(bool, unique, false);
-
-BEGIN(note_own_pid)
-{
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-	int zero = 0;
-
-	own.update(&zero, &pid);
-	return 0;
-}
-
-/* Until it is known the tool is about to start. */
-static __always_inline bool is_own(u32 pid)
-{
-	int zero = 0;
-	u32 *tool = own.lookup(&zero);
-
-	return !tool || !*tool || *tool == pid;
-}
 
 static __always_inline bool is_repeated(u32 pid, int cap)
 {
@@ -65,7 +45,9 @@ static __always_inline int checked(int cap, u32 opts)
 
 	if (!all_checks && (opts & CAP_OPT_NOAUDIT))
 		return 0;
-	if (!task_matches() || !container_matches() || is_own(id >> 32))
+	if (!task_matches() || !container_matches())
+		return 0;
+	if (task_is_own()) /* whose reading of maps is checked too */
 		return 0;
 	if (unique && is_repeated(id >> 32, cap))
 		return 0;

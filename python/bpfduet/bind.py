@@ -111,6 +111,8 @@ class _Binder:
             self._check_when(("banner", index), line)
         for index, program in enumerate(data.get("program", [])):
             self._check_when(("program", index), program)
+        for option in self._spec.own:
+            self._check_gift(option)
         has_command = any(option["role"] == "cgroup" for option in options)
         for name in data.get("arguments", []):
             self._check_option_name(("arguments",), name)
@@ -238,13 +240,26 @@ class _Binder:
             "config": _config(config) if config else None,
             "value": json_int(data.get("value", 1)) if kind == "flag" and config else None,
             "map": data.get("map"), "entries": data.get("entries"),
-            "set": data.get("set"), "match": data.get("match"),
+            "set": data.get("set"), "match": data.get("match"), "gives": data.get("gives"),
             "help": data["help"], "metavar": data.get("metavar") or kind.upper(),
         }
         if isinstance(bound["default"], int):
             bound["default"] = json_int(bound["default"])
         self._check_default(option, bound)
         return bound
+
+    def _check_gift(self, option: Option) -> None:
+        """What an option gives another one must be what the user could have typed."""
+        if "gives" not in option.data:
+            return
+        name, text = option.data["gives"]
+        self._check_option_name(option.place + ("gives",), name)
+        if self._options[name]["type"] == "flag":
+            raise option.error(f"option '{name}' takes no argument", "gives")
+        try:
+            parse_value(self._options[name], text.encode())
+        except UsageError as error:
+            raise option.error(str(error), "gives") from error
 
     def _config_of(self, option: Option, data: Table) -> Optional[Config]:
         name = data.get("config")
@@ -474,6 +489,7 @@ class _Binder:
             "unit": data.get("unit"),
             "since": data.get("since", "start") if kind == "elapsed" else None,
             "zone": data.get("zone", "local") if kind == "wall" else None,
+            "cut": data.get("cut"),
             "quote": data.get("quote"), "values": self._values(kind, data), "of": part,
         }
 

@@ -173,6 +173,8 @@ class Printer:
         kind = column["format"]
         if kind in ("string", "path", "args", "ipv6", "ip"):
             size = column["size"] * max(column.get("count") or 0, 1)
+            if column.get("cut") and self._output == "text":
+                size = min(size, column["cut"])
             maker = line.constant(self._bytes_maker(column))
             return "", "b", f"{maker}(r[{offset}:{offset + size}])"
         variable = line.integer(offset, column["size"], column["kind"])

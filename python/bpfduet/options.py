@@ -310,6 +310,9 @@ class _Parser:
         self._options.given.add(option["name"])
         value = option.get("value")
         self._set(option, 1 if value is None else int(value))
+        if option.get("gives"):
+            name, text = option["gives"]
+            self._argument(self._by_name[name.encode()], text.encode())
         role = option.get("role")
         if role == "help":
             self._options.reply = self._bound["help"].encode()

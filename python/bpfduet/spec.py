@@ -45,6 +45,7 @@ UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
 _FORMAT_KEYS = {
     "digits": ("octal", "wall", "elapsed", "duration"), "unit": ("duration",),
     "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",), "zone": ("wall",),
+    "cut": ("string",),
 }
 _KIND_KEYS = {
     "value": ("log2", "linear", "stacks", "average"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
@@ -248,6 +249,12 @@ def _unit(value: Any) -> Optional[str]:
     return next(filter(None, (_WHEN(choice.get("when", [])) for choice in value)), None)
 
 
+def _gift(value: Any) -> Optional[str]:
+    if isinstance(value, list) and len(value) == 2 and not any(map(_text, value)):
+        return None
+    return "must be a list of [option, argument]"
+
+
 def _strftime(value: Any) -> Optional[str]:
     if isinstance(value, str) and _STRFTIME.fullmatch(value):
         return None
@@ -283,7 +290,7 @@ _OPTION: Dict[str, Check] = {
     "metavar": _text, "min": _integer(*_I64), "max": _integer(*_I64), "default": _default,
     "repeat": _boolean, "required": _boolean, "values": _REFERENCE, "config": _NAME, "value": _integer(*_I64),
     "map": _NAME, "entries": _NAME, "set": _NAME, "match": lambda v: None,
-    "role": _one_of(ROLES),
+    "role": _one_of(ROLES), "gives": _gift,
 }
 _COMMON_OPTION: Dict[str, Check] = {**_OPTION, "always": _boolean, "needs": _NAME}
 _MATCH: Dict[str, Check] = {"field": _PATH, "how": _one_of(("contains", "regex", "one_of"))}
@@ -293,10 +300,10 @@ _COLUMN: Dict[str, Check] = {
     "width": _integer(0, 1000), "align": _one_of(("left", "right")), "gap": _integer(0, 100),
     "when": _WHEN, "zero": _text, "digits": _integer(0, 9), "unit": _one_of(UNITS),
     "since": _one_of(("first", "start")), "values": _REFERENCE, "quote": _text,
-    "zone": _one_of(("local", "utc")),
+    "zone": _one_of(("local", "utc")), "cut": _integer(1, 1000),
 }
 _SECTION = {key: check for key, check in _COLUMN.items()
-            if key not in ("width", "align", "gap", "when")}
+            if key not in ("width", "align", "gap", "when", "cut")}
 _REPORT: Dict[str, Check] = {
     "map": _NAME, "kind": _one_of(REPORT_KINDS), "name": _text, "when": _WHEN, "clear": _boolean,
     "time": _strftime, "time_when": _WHEN, "blank_before": _boolean,
@@ -393,7 +400,7 @@ def _check_option(source: Source, place: Place, table: Table, checks: Dict[str, 
     if role and ROLES[role] != kind:
         raise option.error(f"role '{role}' wants an option of type '{ROLES[role]}'", "role")
     for key, kinds in (("min", ("int", "numbers")), ("max", ("int", "numbers")),
-                       ("value", ("flag",)), ("repeat", ("flags", "choice")), ("map", ("path",)),
+                       ("value", ("flag",)), ("gives", ("flag",)), ("repeat", ("flags", "choice")), ("map", ("path",)),
                        ("entries", ("int",)), ("set", ("numbers",))):
         if key in table and kind not in kinds:
             raise option.error(f"'{key}' is for options of type {' and '.join(kinds)}", key)

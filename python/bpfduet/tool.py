@@ -106,6 +106,8 @@ class Session:
                 place = identify(str(self.command.path))
             if "filter_cgroup" in self._configs:
                 configs["filter_cgroup"], configs["filter_cgroup_level"] = place
+        if "own_pid" in self._configs:
+            configs["own_pid"] = os.getpid()
         buffer = chosen.roles.get("buffer")
         events = self._spec.data.get("events")
         pages = {events["map"]: int(buffer)} if events and buffer is not None else {}

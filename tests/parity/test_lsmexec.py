@@ -68,7 +68,7 @@ def test_execs(workloads, script: Path) -> None:
 @pytest.mark.parametrize("args, keep", [
     ("-p {pid}", "hold"), ("-p 1", ""), ("--comm execs", "execs"), ("-n xec", "execs"),
     ("-n nothing", ""), ("-u nobody", ""), ("-u 0", "hold execs"), ("--path {script}", "script"),
-    ("--path nothing", "")])
+    ("--path /missing/", "")])
 def test_filters(workloads, script: Path, args: str, keep: str) -> None:
     watched = watch("lsmexec", args.replace("{script}", str(script)).split(), workload(script), 1,
                     ["text"])

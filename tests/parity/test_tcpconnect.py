@@ -143,8 +143,8 @@ def test_count(workloads, tmp_path: Path, args: str) -> None:
     assert re.match(rb"\n%-25s %-25s %-20s CONNECTS\n" % (b"LADDR", b"RADDR", b"RPORT"),
                     same["text"])
     lines = same["csv"].decode().splitlines()
-    assert lines[0] == "report,saddr,daddr,dport,connects"
-    assert [line.split(",")[1:] for line in lines[1:]] == rows
+    assert lines[0] == "saddr,daddr,dport,connects"
+    assert [line.split(",") for line in lines[1:]] == rows
     (report,) = watched.results["bcc", "json"].objects()
     assert [[row["key"]["saddr"], row["key"]["daddr"], str(row["key"]["dport"]), str(row["value"])]
             for row in report["data"]] == rows

@@ -94,6 +94,8 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
                                   "format": kind}
         if kind in ("octal", "wall", "elapsed", "duration") and draw(st.booleans()):
             column["digits"] = draw(st.integers(0, 9))
+        if kind == "string" and not section and draw(st.booleans()):
+            column["cut"] = draw(st.integers(1, 9))
         if kind == "wall":
             column["zone"] = draw(st.sampled_from(["local", "utc"]))
         if kind == "duration":
@@ -126,7 +128,9 @@ def options(draw: Any, strings: Sequence[str] = (), integers: Sequence[str] = ()
             ) -> List[Dict[str, Any]]:
     """The tool's own options; alpha and beta are always there, for conditions."""
     found = [option("alpha", "a", "flag", config="c_u8", value=draw(st.integers(0, 255))),
-             option("beta", "b", "flag"), option("alphabet", "", "flag"),
+             option("beta", "b", "flag"),
+             option("comma", "", "flag", gives=["format", "csv"]),
+             option("seven", "7", "flag", gives=["number", "7"]), option("alphabet", "", "flag"),
              option("number", "n", "int", config=draw(st.sampled_from(["c_u64", "c_s32", "c_u8"])),
                     required=draw(st.integers(0, 9)) == 0),
              option("limit", "", "int", min=draw(st.integers(-5, 5)), max=draw(st.integers(6, 99))),
@@ -146,7 +150,7 @@ def options(draw: Any, strings: Sequence[str] = (), integers: Sequence[str] = ()
 
 
 CONFIGS = {"c_u8": "u8", "c_u64": "u64", "c_s32": "s32", "c_text": "char[8]", **harness.FILTERS}
-GOOD_ARGUMENTS = [["-a"], ["-b"], ["-ab"], ["--alpha"], ["--beta"], ["--bet"], ["--format=json"],
+GOOD_ARGUMENTS = [["-a"], ["--comma"], ["-a7b"], ["-b"], ["-ab"], ["--alpha"], ["--beta"], ["--bet"], ["--format=json"],
                   ["--format", "csv"], ["--format=text"], ["--top=2"], ["-n7"], ["--number=0x1F"],
                   ["-m", "a"], ["--match="], ["-m", "[a-z]$"], ["--duration", "5"], ["-E", "ENOENT"],
                   ["--bits", "R|X"], ["-BRW"], ["--pick", "ONE"], ["--among=0,1,2,9,255,-1,18446744073709551615"], ["--buffer-pages=64"]]
