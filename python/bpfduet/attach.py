@@ -163,7 +163,6 @@ class Attacher:
 
     def __init__(self, bpf: Any, settings: Dict[str, Settings], group: Optional[str],
                  own_group: bool):
-        complete_uprobes()
         self._bpf = bpf
         self._settings = settings
         self._group = group

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from . import libbpf
-from .attach import Attacher, programs_of, usdt_arguments, usdt_contexts
+from .attach import Attacher, complete_uprobes, programs_of, usdt_arguments, usdt_contexts
 from .errors import Error
 from .model import ARRAY_TYPES, LOCK_TYPE, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
 from .paths import HEADERS
@@ -155,6 +155,7 @@ class Program:
             cflags.append(compiled.define(f"DUET_SET_{name}", self._pinned[-1]))
         # a pinned map's descriptor, which is in the flags, is this process's
         reuse = not self._pinned
+        complete_uprobes()      # BCC attaches USDT probes as soon as it has loaded them
         with _captured_stderr() as stderr:
             try:
                 self.bpf = compiled.load(

@@ -76,7 +76,9 @@ def test_cpu_time(workloads) -> None:
         text = watched.out(frontend)
         found = AVERAGE.search(text)
         assert found and found[2] == b"ns" and int(found[5]) == 5
-        assert sum(least) <= int(found[3]) <= sum(most)
+        # the kernel's own account of a thread begins with the switch to it, the tracepoint comes
+        # some microseconds later: 1% of what is counted here
+        assert 0.99 * sum(least) <= int(found[3]) <= sum(most)
         assert text == b"\n" + b"".join(line + b"\n" for line in drawn(read(text), b"ns")) \
             + found[0]
         assert watched.results[frontend, "text"].stderr == BANNER.replace(

@@ -90,22 +90,34 @@ def test_top(workloads, top: int) -> None:
     assert len(rows) == top
 
 
-@pytest.mark.parametrize("latency", [False, True])
-def test_by_process(workloads, latency: bool) -> None:
+def test_by_process(workloads) -> None:
     """-P: one row for the workload, one for the other program in its cgroup."""
-    args = ["-P", "--syscall", "getpgid"] + ["-L"] * latency
-    watched = watch("syscount", args, [CALLS, str(COUNT)], 1 + latency, bystander=[CALLS, "7"])
-    masks: Masks = dict(MASKS)
-    if latency:
-        masks = latency_masks("us")
-    same = assert_same(watched, masks, quiet=False)
-    rows = same["text"].splitlines()[1:-1]
-    assert rows[0] == (b"%-6s %-15s %8s" % (b"PID", b"COMM", b"COUNT")
-                       + b" %16s" % b"TIME (us)" * latency)
-    time_column = b" %16s" % b"T" * latency
-    assert rows[1] == b"%-6d %-15s %8d" % (watched.pid, b"calls", COUNT) + time_column
-    assert re.fullmatch(rb"\d+ +calls +7" + time_column, rows[2])
+    watched = watch("syscount", ["-P", "--syscall", "getpgid"], [CALLS, str(COUNT)], 1,
+                    bystander=[CALLS, "7"])
+    rows = assert_same(watched, MASKS, quiet=False)["text"].splitlines()[1:-1]
+    assert rows[0] == b"%-6s %-15s %8s" % (b"PID", b"COMM", b"COUNT")
+    assert rows[1] == b"%-6d %-15s %8d" % (watched.pid, b"calls", COUNT)
+    assert re.fullmatch(rb"\d+ +calls +7", rows[2])
     assert table(watched, "c")[watched.pid]["comm"] == "calls"
+
+
+def test_latency_by_process(workloads) -> None:
+    """-P -L: which is the slower of the two, two observers may see differently."""
+    watched = watch("syscount", ["-P", "-L", "--syscall", "getpgid"], [CALLS, str(COUNT)], 2,
+                    bystander=[CALLS, "7"])
+    for form in ("text", "csv"):
+        c, bcc = [sorted(masked(watched.out(frontend, form), latency_masks("us")[form])
+                         .splitlines()) for frontend in FRONTENDS]
+        assert c == bcc, form
+    rows = watched.results["c", "text"].lines()[1:-1]
+    assert rows[0] == b"%-6s %-15s %8s %16s" % (b"PID", b"COMM", b"COUNT", b"TIME (us)")
+    assert all(re.fullmatch(rb"\d+ +calls +(7|23) +[0-9.]+", row) for row in rows[1:])
+    for frontend in FRONTENDS:
+        found = table(watched, frontend)
+        assert sorted(value["count"] for value in found.values()) == [7, COUNT]
+        assert (found[watched.pid]["comm"], found[watched.pid]["count"]) == ("calls", COUNT)
+        times = [value["ns"] for value in found.values()]
+        assert times == sorted(times, reverse=True)
 
 
 def latency_masks(unit: str) -> Masks:
