@@ -21,6 +21,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tupl
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
+import forked  # noqa: E402
 from bpfduet.cgroup import own_cgroup  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
@@ -31,6 +32,8 @@ TEST_TOOLS = ROOT / "tests" / "tools"
 FRONTENDS = ("c", "bcc")
 # How many times slower than a machine of its own this one is: guests are.
 SLOWNESS = float(os.environ.get("BPFDUET_SLOWNESS", "1"))
+# Whether BCC's frontend runs in forks of this process, and is not started anew each time.
+FORKS = "BPFDUET_FORKS" in os.environ
 PATIENCE_S = 60 * SLOWNESS
 SETTLE_S = 0.4 * SLOWNESS
 
@@ -74,13 +77,31 @@ class Result:
         return [json.loads(line) for line in self.lines()]
 
 
+def start(argv: Sequence[Argument], env: Optional[Dict[str, str]] = None,
+          **kwargs) -> subprocess.Popen:
+    """Start a program with its output in pipes; ``env`` is added to the environment."""
+    env = {**os.environ, **(env or {})}
+    if FORKS and argv[0] == str(ROOT / "bpfduet") and "preexec_fn" not in kwargs:
+        kwargs["preexec_fn"] = forked.instead_of_exec(list(argv), env)
+    return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=env, **kwargs)
+
+
+def finish(process: subprocess.Popen) -> Result:
+    """Wait for the end of a program and collect what it printed."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        return Result(out, err, process.returncode)
+
+
 def run(frontend: str, tool: str, args: Sequence[Argument] = (),
         env: Optional[Dict[str, str]] = None, **kwargs) -> Result:
     """Run a tool to its end."""
-    done = subprocess.run(command(frontend, tool, args), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S,
-                          env={**os.environ, **(env or {})}, check=False, **kwargs)
-    return Result(done.stdout, done.stderr, done.returncode)
+    return finish(start(command(frontend, tool, args), env, **kwargs))
 
 
 @contextlib.contextmanager
@@ -200,25 +221,33 @@ def perf_buffers(pid: int) -> int:
     return 0
 
 
+def perf_events(pid: int) -> int:
+    """How many perf events a process has open: those that it samples by, too."""
+    with contextlib.suppress(OSError):
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        return links.count("anon_inode:[perf_event]")
+    return 0
+
+
 class Running:
     """A tool in the background, ready once it holds ``programs`` attachments (and, if it has a
-    perf buffer, that of ``buffers`` CPUs)."""
+    perf buffer, that of ``buffers`` CPUs; if it samples, the events of ``samplers`` CPUs)."""
 
     def __init__(self, frontend: str, tool: str, args: Sequence[Argument], programs: int,
                  env: Optional[Dict[str, str]] = None, buffers: int = 0,
-                 argv: Optional[Sequence[Argument]] = None):
+                 argv: Optional[Sequence[Argument]] = None, samplers: int = 0):
         self.frontend = frontend
-        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            list(argv) if argv else command(frontend, tool, args), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+        self.process = start(argv or command(frontend, tool, args), env)
         self._programs = programs
         self._buffers = buffers
+        self._samplers = samplers
 
     def wait_ready(self) -> None:
         """Return when it traces; fail if it ends before or never does."""
         pid = self.process.pid
         deadline = time.monotonic() + PATIENCE_S
-        while attachments(pid) < self._programs or perf_buffers(pid) < self._buffers:
+        while (attachments(pid) < self._programs or perf_buffers(pid) < self._buffers
+               or perf_events(pid) < self._samplers):
             if self.process.poll() is not None:
                 raise AssertionError(f"{self.frontend} ended: {self.process.communicate()}")
             if time.monotonic() > deadline:
@@ -299,7 +328,7 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
           formats: Sequence[str] = FORMATS, bystander: Sequence[Argument] = (),
           uid: Optional[int] = None, buffers: int = 0, end: Optional[int] = signal.SIGINT,
           others: Optional[Dict[str, Tuple[Sequence[Argument], int]]] = None,
-          prepare: Optional[Callable[[Path], None]] = None) -> Watched:
+          prepare: Optional[Callable[[Path], None]] = None, samplers: int = 0) -> Watched:
     """One run of ``workload``, watched by both frontends in all ``formats`` at the same time.
 
     Everything is limited to the workload's cgroup. In ``args`` ``{pid}`` stands for its PID and
@@ -323,10 +352,14 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
             for frontend in FRONTENDS:
                 scope = ["--cgroup", str(group), "--format", form]
                 begin(frontend, form, Running(
-                    frontend, tool, scope + placed(args, held.pid, group), programs, None, buffers))
+                    frontend, tool, scope + placed(args, held.pid, group), programs, None, buffers,
+                    None, samplers))
+            if FORKS:   # there are more of them than CPUs: so that the others find it compiled
+                tracers["bcc", form].wait_ready()
         for name, (argv, count) in (others or {}).items():
             begin(name, "text", Running(name, tool, (), count,
-                                        argv=placed(argv, held.pid, group)))
+                                        argv=placed(argv, held.pid, group),
+                                        samplers=samplers))
         for tracer in tracers.values():
             tracer.wait_ready()
         if bystander:

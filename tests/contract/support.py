@@ -111,9 +111,7 @@ def own_command(frontend: str, source: Path, args: Sequence[Argument] = ()) -> L
 
 def run(argv: Sequence[Argument], **kwargs) -> Result:  # type: ignore[no-untyped-def]
     """Run a command line to its end."""
-    done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False, **kwargs)
-    return Result(done.stdout, done.stderr, done.returncode)
+    return frontends.finish(frontends.start(argv, **kwargs))
 
 
 def own_run(frontend: str, source: Path, args: Sequence[Argument] = ()) -> Result:

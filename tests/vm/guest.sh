@@ -55,7 +55,7 @@ suites() {
 # not over /tmp, below which the tree may be
 mkdir -p /run/tmp
 export TMPDIR=/run/tmp HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export BPFDUET_SLOWNESS=10 BPFDUET_DISK=/dev/vda
+export BPFDUET_SLOWNESS=4 BPFDUET_FORKS=yes BPFDUET_DISK=/dev/vda
 cd "$tree" || exit
 case $1 in
 shell)
