@@ -381,14 +381,14 @@ static void put_flags(struct buf *out, const struct column *c, uint64_t v)
 		if (!bits || (v & bits) != bits)
 			continue;
 		if (!first)
-			buf__putc(out, '|');
+			buf__puts(out, c->join);
 		buf__puts(out, c->values.list[i].name);
 		first = false;
 		v &= ~bits;
 	}
 	if (v) {
 		if (!first)
-			buf__putc(out, '|');
+			buf__puts(out, c->join);
 		buf__hex(out, v);
 	}
 }

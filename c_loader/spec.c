@@ -433,6 +433,9 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	c->scale = 3 * (uint32_t)GET_WORD(r, json, "unit", units, 0);
 	c->digits = get_u32(r, json, "digits", max_digits(c), default_digits(c));
 	c->since_first = GET_WORD(r, json, "since", since, 0) == 1;
+	c->join = get_string(r, json, "join");
+	if (!c->join)
+		c->join = "|";
 	c->cut = get_u32(r, json, "cut", MAX_SIZE, 0);
 	c->utc = GET_WORD(r, json, "zone", zones, 0) == 1;
 	quote = get_string(r, json, "quote");

@@ -94,6 +94,7 @@ struct column {
 	uint32_t digits;
 	uint32_t scale; /* of a duration: the unit is 10^scale ns */
 	bool since_first; /* of elapsed: else since the start of the run */
+	const char *join; /* of flags: what stands between the names */
 	uint32_t cut; /* of a string in text: bytes that are shown at most, 0 for all */
 	bool utc; /* of wall: else in the local zone */
 	int quote; /* of args: index of the option, -1 if none */

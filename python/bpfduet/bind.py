@@ -489,7 +489,7 @@ class _Binder:
             "unit": data.get("unit"),
             "since": data.get("since", "start") if kind == "elapsed" else None,
             "zone": data.get("zone", "local") if kind == "wall" else None,
-            "cut": data.get("cut"),
+            "cut": data.get("cut"), "join": data.get("join", "|") if kind == "flags" else None,
             "quote": data.get("quote"), "values": self._values(kind, data), "of": part,
         }
 

@@ -239,7 +239,7 @@ class Printer:
         if kind == "exit":
             return lambda status: exit_status(names, status)
         if kind == "flags":
-            return flags_maker(names, column["size"])
+            return flags_maker(names, column["size"], column["join"].encode())
         unknown = b"[unknown: %d]" if kind == "syscall" else b"%d"
         if kind == "errno":
             names = {sign * number: name for number, name in names.items() if number
@@ -349,7 +349,7 @@ def byte_count(number: int) -> bytes:
     return b"%.1f%c" % (number / (1 << 10 * shift), b"KMGT"[shift - 1])
 
 
-def flags_maker(names: Dict[int, bytes], size: int) -> Callable[[int], bytes]:
+def flags_maker(names: Dict[int, bytes], size: int, join: bytes) -> Callable[[int], bytes]:
     """Names of the bits that are set, for integers of ``size`` bytes."""
     zero = names.get(0, b"0")
     mask = (1 << (8 * size)) - 1
@@ -365,7 +365,7 @@ def flags_maker(names: Dict[int, bytes], size: int) -> Callable[[int], bytes]:
                 rest &= ~bits
         if rest:
             found.append(b"%#x" % rest)
-        return b"|".join(found)
+        return join.join(found)
     return flags
 
 

@@ -45,7 +45,7 @@ UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
 _FORMAT_KEYS = {
     "digits": ("octal", "wall", "elapsed", "duration"), "unit": ("duration",),
     "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",), "zone": ("wall",),
-    "cut": ("string",),
+    "cut": ("string",), "join": ("flags",),
 }
 _KIND_KEYS = {
     "value": ("log2", "linear", "stacks", "average"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
@@ -300,7 +300,7 @@ _COLUMN: Dict[str, Check] = {
     "width": _integer(0, 1000), "align": _one_of(("left", "right")), "gap": _integer(0, 100),
     "when": _WHEN, "zero": _text, "digits": _integer(0, 9), "unit": _one_of(UNITS),
     "since": _one_of(("first", "start")), "values": _REFERENCE, "quote": _text,
-    "zone": _one_of(("local", "utc")), "cut": _integer(1, 1000),
+    "zone": _one_of(("local", "utc")), "cut": _integer(1, 1000), "join": _text,
 }
 _SECTION = {key: check for key, check in _COLUMN.items()
             if key not in ("width", "align", "gap", "when", "cut")}

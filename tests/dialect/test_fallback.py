@@ -24,6 +24,16 @@ def test_fallback(workloads) -> None:
         f"kprobe seq_printf  : {COUNT}", "kprobe vfs_write   : 1", "kretprobe vfs_write: 1"]
 
 
+@pytest.mark.needs("kprobes")
+@pytest.mark.needs("fentry")
+def test_not_wanted(workloads) -> None:
+    """What is there in place of a program is under that one's conditions."""
+    watched = watch("fallback", ["--comm", "loads", "--no-writes"], WORKLOAD, 2, ["text"])
+    same = assert_same(watched, {}, ["text"])
+    assert same["text"].decode().splitlines()[3:] == [
+        f"kprobe seq_printf  : {COUNT}", "kprobe vfs_write   : 0", "kretprobe vfs_write: 0"]
+
+
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_nothing_to_fall_back_to(tracefs, frontend: str) -> None:
     """A kernel with neither."""

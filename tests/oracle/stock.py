@@ -84,6 +84,12 @@ CHANGES: Dict[str, List[Change]] = {
     "gethostlatency": [],
     "funclatency": [],
     "runqlat": [],
+    "tcplife": [],
+    "biolatency": [],
+    "bitesize": [
+        (r"block_rq_issue\)\n\{", "block_rq_issue)\n{\n"
+         "    if (bpf_get_current_cgroup_id() != CGROUP_ID)\n        return 0;"),
+    ],
     "tcpconnect": [],
     "capable": [
         (r"'if \(pid == %s\) \{ return 0; \}' % getpid\(\)",

@@ -21,11 +21,11 @@ HERE = "/cgroup == {cgroup_id}/"
 
 
 def asked(script: str, programs: int, tool: str, args: List[str], workload: List[str],
-          ours: int) -> Watched:
+          ours: int, **kwargs: int) -> Watched:
     """Run our tool in JSON, and bpftrace with this script, HERE standing for the cgroup."""
     return watch(tool, args, workload, ours, ["json"], others={
         "bpftrace": (["bpftrace", "-q", "-f", "json", "-e", script.replace("HERE", HERE)],
-                     programs)})
+                     programs)}, **kwargs)
 
 
 def maps(watched: Watched) -> Dict[str, dict]:

@@ -94,6 +94,8 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
                                   "format": kind}
         if kind in ("octal", "wall", "elapsed", "duration") and draw(st.booleans()):
             column["digits"] = draw(st.integers(0, 9))
+        if kind == "flags" and draw(st.booleans()):
+            column["join"] = draw(st.sampled_from(["-", "", ", "]))
         if kind == "string" and not section and draw(st.booleans()):
             column["cut"] = draw(st.integers(1, 9))
         if kind == "wall":

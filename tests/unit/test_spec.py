@@ -227,7 +227,7 @@ def test_defaults_are_filled_in(load):
         "name": "at.port", "offset": 28, "size": 2, "kind": "uint", "count": 0, "fields": [],
         "heading": "PID", "label": "at.port", "format": "number", "width": 0, "align": "left",
         "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None, "zone": None,
-        "cut": None,
+        "cut": None, "join": None,
         "quote": None, "values": None, "of": "event"}]
     assert bound["events"]["size"] == 48
     assert bound["maps"]["keyed"] == {"type": "percpu_hash", "max_entries": 64, "key_size": 20,

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * tcplife: TCP connections that ended: whose, between whom, how much went each way, how long.
+ *
+ * Most changes of state happen while packets are received, in whatever task is running then. Only
+ * three are made by the task that owns the socket: it connects, it closes first, it closes after
+ * the other side did. The first of these that is seen says whose connection it is.
+ */
+#include "bpfduet.h"
+
+struct life {
+	u64 birth;
+	bool owned;
+	u32 pid;
+	char comm[TASK_COMM_LEN];
+};
+
+struct life_event {
+	u64 ts;
+	u64 span_ns;
+	u64 tx_bytes;
+	u64 rx_bytes;
+	u64 tx_kb;
+	u64 rx_kb;
+	u32 pid;
+	u16 lport;
+	u16 rport;
+	u8 ip; /* 4 or 6 */
+	u8 laddr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	u8 raddr[16];
+	char comm[TASK_COMM_LEN];
+};
+
+BPF_HASH(lives, u64, struct life);
+BPF_EVENTS(events, struct life_event, 64);
+
+CONFIG(u16, only_family, 0);
+
+/* The current task is taken for the owner; false if that is not one to be shown. */
+static __always_inline bool own(struct life *life)
+{
+	if (life->owned)
+		return true;
+	if (!task_matches())
+		return false;
+	life->owned = true;
+	life->pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(&life->comm, sizeof(life->comm));
+	return true;
+}
+
+TRACEPOINT_PROBE(sock, inet_sock_set_state)
+{
+	u64 key = (u64)args->skaddr, now = bpf_ktime_get_ns();
+	struct tcp_sock *tcp = (struct tcp_sock *)args->skaddr;
+	struct life_event event = {};
+	struct life *life, first = {};
+	int state = args->newstate;
+
+	if (args->protocol != IPPROTO_TCP)
+		return 0;
+	if (only_family && args->family != only_family)
+		return 0;
+
+	life = lives.lookup(&key);
+	if (!life && state < TCP_FIN_WAIT1) {
+		lives.insert(&key, &first);
+		life = lives.lookup(&key);
+	}
+	if (!life)
+		return 0; /* it began before tracing did, or has no owner to be shown */
+	if (state < TCP_FIN_WAIT1)
+		life->birth = now;
+	if (state == TCP_SYN_SENT || state == TCP_FIN_WAIT1 || state == TCP_LAST_ACK ||
+	    state == TCP_CLOSE) {
+		if (!own(life)) {
+			lives.delete(&key);
+			return 0;
+		}
+	}
+	if (state != TCP_CLOSE)
+		return 0;
+
+	event.ts = now;
+	event.span_ns = now - life->birth;
+	event.pid = life->pid;
+	__builtin_memcpy(&event.comm, &life->comm, sizeof(event.comm));
+	lives.delete(&key);
+	event.tx_bytes = BPF_CORE_READ(tcp, bytes_acked);
+	event.rx_bytes = BPF_CORE_READ(tcp, bytes_received);
+	event.tx_kb = event.tx_bytes / 1024;
+	event.rx_kb = event.rx_bytes / 1024;
+	event.lport = args->sport;
+	event.rport = args->dport;
+	event.ip = args->family == AF_INET ? 4 : 6;
+	bpf_probe_read_kernel(&event.laddr, sizeof(event.laddr), args->saddr_v6);
+	bpf_probe_read_kernel(&event.raddr, sizeof(event.raddr), args->daddr_v6);
+	events.ringbuf_output(&event, sizeof(event), 0);
+	return 0;
+}
+
+LICENSE("Dual BSD/GPL");

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""bitesize beside the stock one; biolatency beside bpftrace, and beside the stock one where that
+finds its kprobes."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from frontends import FRONTENDS, watch
+from oracle.test_bpftrace import asked, maps
+from oracle.test_stock import stock
+from parity import test_biolatency, test_bitesize
+from parity.disks import own_disk
+
+
+@pytest.fixture(name="disk")
+def disk_of_our_own(tmp_path: Path) -> Iterator[Path]:
+    with own_disk(tmp_path) as path:
+        yield path
+
+
+def test_bitesize_text(workloads, disk: Path) -> None:
+    """The same text."""
+    watched = watch("bitesize", ["-d", disk.name], test_bitesize.workload(disk), 1, ["text"],
+                    others={"stock": (stock("bitesize:{cgroup_id}", ""), 1)})
+    theirs = watched.out("stock")
+    assert b"Process Name = diskio" in theirs
+    for frontend in FRONTENDS:
+        result = watched.results[frontend, "text"]
+        assert result.stderr + result.stdout == theirs
+
+
+# The workload has one request at a time, all of the first sector.
+SCRIPT = """
+tracepoint:block:block_rq_issue HERE { @began[args->dev, args->sector] = nsecs; }
+tracepoint:block:block_rq_complete /@began[args->dev, args->sector]/ {
+    $us = (nsecs - @began[args->dev, args->sector]) / 1000;
+    @count = count(); @us = sum($us); delete(@began[args->dev, args->sector]);
+}"""
+
+
+def test_biolatency_counts(workloads, disk: Path) -> None:
+    """As many requests; times of the same size."""
+    watched = asked(SCRIPT, 2, "biolatency", ["-e", "-d", disk.name],
+                    test_biolatency.workload(disk), 2)
+    theirs = maps(watched)
+    assert theirs["@count"] == test_biolatency.TOTAL
+    for frontend in FRONTENDS:
+        average = watched.results[frontend, "json"].objects()[-1]["data"]
+        assert average["count"] == theirs["@count"]
+        assert theirs["@us"] / 10 - 100 < average["total"] < theirs["@us"] * 10 + 1000
+
+
+def finds_its_kprobes() -> bool:
+    names = Path("/proc/kallsyms").read_text()
+    return all(re.search(rf" [tT] {name}$", names, re.MULTILINE)
+               for name in ("blk_mq_start_request", "__blk_account_io_done"))
+
+
+@pytest.mark.needs("kprobes", "block")
+@pytest.mark.parametrize("args", ["", "-F", "-D", "-m", "-e"])
+def test_biolatency_text(workloads, disk: Path, args: str) -> None:
+    """The same lines and as many requests. Linux 6.5 and later have built in what it probes."""
+    if not finds_its_kprobes():
+        pytest.skip("the stock biolatency finds no kprobe for the end of a request")
+    args = f"{args} -d {disk.name}"
+    watched = watch("biolatency", args.split(), test_biolatency.workload(disk), 2, ["text"],
+                    others={"stock": (stock("biolatency", args), 2)})
+    theirs = watched.out("stock")
+    for frontend in FRONTENDS:
+        result = watched.results[frontend, "text"]
+        assert test_biolatency.of_text(result.stdout) == test_biolatency.of_text(theirs)
+        assert set(re.findall(rb"^\S.*", re.sub(rb"\d+", b"N", result.stderr + result.stdout),
+                              re.MULTILINE)) == \
+            set(re.findall(rb"^\S.*", re.sub(rb"\d+", b"N", theirs), re.MULTILINE))
