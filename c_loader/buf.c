@@ -197,6 +197,25 @@ size_t utf8__decode(const void *s, size_t n, uint32_t *cp)
 	return len;
 }
 
+size_t utf8__encode(char to[4], uint32_t cp)
+{
+	size_t n = 0;
+
+	if (cp < 0x80) {
+		to[n++] = (char)cp;
+		return n;
+	}
+	if (cp >= 0x10000) {
+		to[n++] = (char)(0xf0 | cp >> 18);
+		to[n++] = (char)(0x80 | (cp >> 12 & 0x3f));
+	} else if (cp >= 0x800) {
+		to[n++] = (char)(0xe0 | cp >> 12);
+	}
+	to[n++] = (char)(cp >= 0x800 ? 0x80 | (cp >> 6 & 0x3f) : 0xc0 | cp >> 6);
+	to[n++] = (char)(0x80 | (cp & 0x3f));
+	return n;
+}
+
 bool utf8__printable(uint32_t cp)
 {
 	static const struct {

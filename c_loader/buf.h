@@ -71,6 +71,9 @@ void buf__decimal(struct buf *b, bool negative, uint64_t v, unsigned int scale,
  */
 size_t utf8__decode(const void *s, size_t n, uint32_t *cp);
 
+/* The other way; how many bytes that made. */
+size_t utf8__encode(char to[4], uint32_t cp);
+
 /* Whether a code point may be shown on a terminal as it is (docs/output.md, Escaping). */
 bool utf8__printable(uint32_t cp);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "buf.h"
+#include "rust_v0.h"
 
 #define RUST_HASH_LEN 17 /* h and 16 digits */
 
@@ -29,22 +30,6 @@ static bool is_rust_hash(const char *part, size_t len)
 	return true;
 }
 
-static void put_utf8(struct buf *out, unsigned long code)
-{
-	if (code < 0x80) {
-		buf__putc(out, (char)code);
-		return;
-	}
-	if (code >= 0x10000) {
-		buf__putc(out, (char)(0xf0 | code >> 18));
-		buf__putc(out, (char)(0x80 | (code >> 12 & 0x3f)));
-	} else if (code >= 0x800) {
-		buf__putc(out, (char)(0xe0 | code >> 12));
-	}
-	buf__putc(out, (char)(code >= 0x800 ? 0x80 | (code >> 6 & 0x3f) : 0xc0 | code >> 6));
-	buf__putc(out, (char)(0x80 | (code & 0x3f)));
-}
-
 /* Undo an escape at `part`; its length, 0 if there is none. */
 static size_t put_rust_special(struct buf *out, const char *part, size_t len)
 {
@@ -52,6 +37,7 @@ static size_t put_rust_special(struct buf *out, const char *part, size_t len)
 		{ "$SP$", "@" }, { "$BP$", "*" }, { "$RF$", "&" }, { "$LT$", "<" },
 		{ "$GT$", ">" }, { "$LP$", "(" }, { "$RP$", ")" }, { "$C$", "," },
 	};
+	char text[4];
 	unsigned long code;
 	size_t i, n;
 
@@ -75,7 +61,7 @@ static size_t put_rust_special(struct buf *out, const char *part, size_t len)
 	code = strtoul(part + 2, NULL, 16);
 	if (!code || (code >= 0xd800 && code <= 0xdfff) || code >= 0x110000)
 		return 0;
-	put_utf8(out, code);
+	buf__write(out, text, utf8__encode(text, (uint32_t)code));
 	return n + 1;
 }
 
@@ -141,6 +127,8 @@ char *demangle(const char *name)
 {
 	char *result;
 
+	if (!strncmp(name, "_R", 2))
+		return rust_v0__demangle(name);
 	if (strncmp(name, "_Z", 2))
 		return NULL;
 	result = demangle_rust(name);

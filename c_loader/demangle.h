@@ -4,7 +4,7 @@
 
 /*
  * The name of a C++ or Rust function as its programmer wrote it, the caller's to free; NULL if it
- * is neither. Rust's newer form (names that begin with _R) is left as it is.
+ * is neither.
  */
 char *demangle(const char *name);
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """Names of C++ and Rust functions as their programmers wrote them.
 
-C++ is left to the C++ library, as BCC leaves it; Rust's older form is undone here. Rust's newer
-form (names that begin with _R) stays as it is.
+C++ is left to the C++ library, as BCC leaves it. Rust's older form is undone here, its newer one in
+rust_v0.py.
 """
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import ctypes as ct
 import functools
 import re
 from typing import Any, List, Match, Optional
+
+from . import rust_v0
 
 _RUST_ESCAPES = {b"SP": b"@", b"BP": b"*", b"RF": b"&", b"LT": b"<", b"GT": b">", b"LP": b"(",
                  b"RP": b")", b"C": b","}
@@ -20,6 +22,8 @@ _LENGTH = re.compile(rb"[1-9][0-9]{0,5}")
 
 def demangle(name: bytes) -> bytes:
     """A function's name, readable if it was not."""
+    if name.startswith(b"_R"):
+        return rust_v0.demangle(name) or name
     if not name.startswith(b"_Z"):
         return name
     return _rust(name) or _cplusplus(name) or name

@@ -180,8 +180,8 @@ def rust(folder: Path) -> Workload:
     binary.write_bytes(raw.replace(b"hostile_name\0", HOSTILE + b"\0"))
     return Workload([str(binary)], binary, [
         "chain_inner", "chain_middle", "alpha::beta::gamma",
-        "<a::B as core::fmt::Debug[&,]>::fmt", "alpha::delta", "_RNvC6_123foo3bar",
-        "alpha::epsilon", "_ZN5alpha99betaE", 'evil;<b>&"\x1b\\xff', "main"])
+        "<a::B as core::fmt::Debug[&,]>::fmt", "alpha::delta", "<vec::文字::Ünïcode>::наме",
+        "vec::shapes::each::<u32, 3, vec::main::{closure#0}>", "alpha::epsilon", "_ZN5alpha99betaE", 'evil;<b>&"\x1b\\xff', "main"])
 
 
 def jit(folder: Path) -> Workload:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""Flame graphs and names: the same from both frontends; what a browser makes of a graph."""
+"""Flame graphs and tables of symbols: the same from both frontends; what a browser makes of a graph."""
 from __future__ import annotations
 
 import re
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 import harness
 from bpfduet import flame
-from bpfduet.demangle import demangle
 from bpfduet.symbols import Symbol, SymbolTable
 
 DRIVER = str(Path(harness.DRIVER).with_name("stacks_driver"))
@@ -154,53 +153,7 @@ def test_browser_zoom(tmp_path: Path, graph: Path) -> None:
         assert ("display: none" in frame) == (work == "none"), frame
 
 
-# -- names --------------------------------------------------------------------------------------
-
-MANGLED = {
-    b"main": b"main", b"_Z": b"_Z", b"_Z1": b"_Z1", b"": b"",
-    b"_ZN5alpha4beta5gamma17h0123456789abcdefE": b"alpha::beta::gamma",
-    b"_ZN5alpha4beta17h0123456789abcdefE.llvm.12": b"alpha::beta",
-    b"_ZN5alpha4beta17h0123456789abcdeFE": b"alpha::beta::h0123456789abcdeF",
-    b"_ZN17h0123456789abcdefE": b"h0123456789abcdef",
-    b"_ZN10_$LT$x$GT$4beta17h0123456789abcdefE": b"<x>::beta",
-    b"_ZN8a..b$C$c1d17h0123456789abcdefE": b"a::b,c::d",
-    b"_ZN11$u7b$$u7d$_1d17h0123456789abcdefE": b"{}_::d",
-    b"_ZN6$u20ac1d17h0123456789abcdefE": b"$u20ac::d",
-    b"_ZN7$u20ac$1d17h0123456789abcdefE": "€::d".encode(),
-    b"_ZN10$u1f600$ab1d17h0123456789abcdefE": "😀ab::d".encode(),
-    b"_ZN7$ud800$1d17h0123456789abcdefE": b"$ud800$::d",
-    b"_ZN4$ZZ$1d17h0123456789abcdefE": b"$ZZ$::d",
-    b"_RNvC6_123foo3bar": b"_RNvC6_123foo3bar",
-    b"_ZNSt6vectorIiSaIiEE9push_backERKi":
-        b"std::vector<int, std::allocator<int> >::push_back(int const&)",
-    b"_ZN12_GLOBAL__N_13fooEv": b"(anonymous namespace)::foo()",
-}
-
-
-def demangled_by_c(what: Sequence[bytes]) -> List[bytes]:
-    """The C frontend's answers."""
-    done = subprocess.run([DRIVER, "--demangle"], input=b"".join(name + b"\n" for name in what),
-                          stdout=subprocess.PIPE, check=True)
-    return done.stdout.split(b"\n")[:-1]
-
-
-def test_demangle() -> None:
-    """Known names."""
-    assert {name: demangle(name) for name in MANGLED} == MANGLED
-    assert demangled_by_c(list(MANGLED)) == list(MANGLED.values())
-
-
-pieces = st.lists(st.sampled_from(
-    [b"_ZN", b"E", b"3foo", b"4$LT$", b"7$u20ac$", b"17h0123456789abcdef", b"2..", b".llvm.1", b"1a",
-     b"0", b"12", b"$", b"..", b"_$", b"St", b"IiE", b"v", b"99"]), max_size=8).map(b"".join)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(pieces.map(lambda rest: b"_ZN" + rest), max_size=20))
-def test_demangle_same(what: List[bytes]) -> None:
-    """Anything: the same in both."""
-    assert demangled_by_c(what) == [demangle(name) for name in what]
-
+# -- symbols ------------------------------------------------------------------------------------
 
 def found_by_c(table: Sequence[Symbol], addresses: Sequence[int], *latest: str) -> List[bytes]:
     """The C frontend's answers."""
@@ -239,16 +192,3 @@ def test_symbols_same(what: List[Symbol], latest: bool) -> None:
     table = SymbolTable(what, latest)
     assert found_by_c(what, range(90), *["latest"][:latest]) == [
         table.find(address) or b"-" for address in range(90)]
-
-
-def test_demangle_as_binutils() -> None:
-    """binutils says the same of names that compilers give."""
-    for style, real in (("gnu-v3", [name for name in MANGLED if b"17h" not in name]),
-                        ("rust", [name for name in MANGLED if b"17h0123456789abcdefE" in name
-                                  and b"::" in MANGLED[name] and MANGLED[name].isascii()
-                                  and b"$" not in MANGLED[name]])):
-        done = subprocess.run(["c++filt", "-s", style], input=b"\n".join(real) + b"\n",
-                              stdout=subprocess.PIPE, check=True)
-        # it leaves Rust's hash at the end
-        theirs = re.sub(rb"::h[0-9a-f]{16}$", b"", done.stdout, flags=re.MULTILINE).split(b"\n")
-        assert real and theirs[:-1] == [MANGLED[name] for name in real]

@@ -26,8 +26,9 @@ NAMED(trait,
       "_ZN58_$LT$a..B$u20$as$u20$core..fmt..Debug$u5b$$RF$$C$$u5d$$GT$3fmt17hfedcba9876543210E",
       plain)
 NAMED(suffix, "_ZN5alpha5delta17h0123456789abcdefE.llvm.123456", trait)
-NAMED(newer, "_RNvC6_123foo3bar", suffix)
-NAMED(no_hash, "_ZN5alpha7epsilonE", newer)
+NAMED(newer, "_RNvMNtCs80nISGL7dYr_3vecu6p8sx0vNtB2_u11ncode_1pa8ku6_80akuc", suffix)
+NAMED(generic, "_RINvNtC3vec6shapes4eachmKj3_NCNvB4_4main0EB4_.llvm.9", newer)
+NAMED(no_hash, "_ZN5alpha7epsilonE", generic)
 NAMED(broken, "_ZN5alpha99betaE", no_hash)
 NAMED(hostile, "hostile_name", broken) /* the test puts worse bytes in its place */
 
