@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Dict, Optional
 
+import pytest
+
 from frontends import ROOT
 
 
@@ -15,6 +17,7 @@ def bpfduet(*arguments: str, env: Optional[Dict[str, str]] = None) -> subprocess
                           stderr=subprocess.PIPE, env={**os.environ, **(env or {})}, check=False)
 
 
+@pytest.mark.host_only
 def test_list_names_every_tool() -> None:
     done = bpfduet("list")
     tools = sorted(path.name[:-len(".bpf.c")] for path in (ROOT / "shared_bpf").glob("*.bpf.c"))
@@ -53,6 +56,7 @@ def test_headers_for_a_program(tmp_path: Path) -> None:
     assert (folder / "include" / "linux" / "kconfig.h").read_text() == text
 
 
+@pytest.mark.host_only
 def test_wrong_usage() -> None:
     for arguments, sentence in ((("headers", "--nope"), "option --nope not recognized"),
                                 (("headers", "x"), "unexpected argument 'x'"),

@@ -87,6 +87,7 @@ def test_exception_of_the_caller(workloads: Path) -> None:
     # the generator is collected with the traceback
 
 
+@pytest.mark.host_only
 def test_never_started() -> None:
     """A generator that nobody asks does nothing."""
     Tool("opensnoop").events(command=["/missing/program"]).close()
@@ -100,6 +101,7 @@ def test_reports(workloads: Path) -> None:
     assert value.count == 23
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("name", ["opensnop", "no/such", "/missing.bpf.c"])
 def test_no_such_tool(name: str) -> None:
     """An Error, with a hint where there is one."""
@@ -108,6 +110,7 @@ def test_no_such_tool(name: str) -> None:
     assert ("did you mean 'opensnoop'?" in str(caught.value)) == (name == "opensnop")
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("chosen, sentence", [
     ({"pid": "abc"}, "'abc' is not a number for '--pid'"),
     ({"nonsense": 1}, "unknown option '--nonsense'"),
@@ -118,6 +121,7 @@ def test_wrong_options(chosen: Dict[str, Any], sentence: str) -> None:
         next(Tool("opensnoop").events(**chosen))
 
 
+@pytest.mark.host_only
 def test_errors() -> None:
     """What cannot run raises Error."""
     with pytest.raises(Error, match="cannot run '/missing/program': No such file"):

@@ -96,6 +96,7 @@ def test_cgroup_option_is_the_parent(workloads: Path, frontend: str) -> None:
         assert [entry for entry in group.iterdir() if entry.is_dir()] == []
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("status", ["0", "7", "255", "signal"])
 @both_frontends
 def test_exit_status_of_command(workloads: Path, frontend: str, status: str) -> None:
@@ -106,6 +107,7 @@ def test_exit_status_of_command(workloads: Path, frontend: str, status: str) -> 
     assert (result.status, result.stderr, seen(result)) == (0, b"", 23)
 
 
+@pytest.mark.host_only
 @both_frontends
 def test_what_command_inherits(frontend: str, tmp_path: Path) -> None:
     """stdin, stdout, stderr, environment and current directory are the caller's."""
@@ -118,6 +120,7 @@ def test_what_command_inherits(frontend: str, tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-2:] == [str(tmp_path).encode(), b"there"]
 
 
+@pytest.mark.host_only
 @both_frontends
 def test_environment_is_not_added_to(frontend: str) -> None:
     """Nothing of the tool's own is in it."""
@@ -129,6 +132,7 @@ def test_environment_is_not_added_to(frontend: str) -> None:
     assert sorted(lines) == sorted(f"{name}={value}" for name, value in wanted.items())
 
 
+@pytest.mark.host_only
 @both_frontends
 def test_descriptors_and_signals(frontend: str) -> None:
     """COMMAND has the caller's descriptors and signals and no others: none is blocked, and ignored
@@ -143,6 +147,7 @@ def test_descriptors_and_signals(frontend: str) -> None:
     assert opened.lines()[4].startswith(b"[")               # the report
 
 
+@pytest.mark.host_only
 @both_frontends
 def test_options_after_the_dashes(workloads: Path, frontend: str) -> None:
     """They are COMMAND's, another -- too."""
@@ -153,6 +158,7 @@ def test_options_after_the_dashes(workloads: Path, frontend: str) -> None:
         [["-p", "--help", "--", "--format=csv"]]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("argv, reason", [
     (["/missing/program"], "No such file or directory"), (["no-such-program-at-all"],
                                                           "No such file or directory"),
@@ -166,6 +172,7 @@ def test_command_that_cannot_run(frontend: str, argv: List[str], reason: str) ->
     assert (result.status, result.stdout) == (1, b"")
 
 
+@pytest.mark.host_only
 @both_frontends
 def test_stopped_command(workloads: Path, frontend: str, tmp_path: Path) -> None:
     """A COMMAND that is stopped when the run ends is ended all the same."""

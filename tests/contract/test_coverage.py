@@ -26,6 +26,7 @@ OBJDUMP = shutil.which("llvm-objdump") or \
 PACKETS = str(WORKLOADS / "packets")
 
 
+@pytest.mark.host_only
 def test_tables() -> None:
     """There is something to check, and nothing twice."""
     for rows in (HELPERS, COMMANDS):
@@ -54,6 +55,7 @@ def old_style_object(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_old_style(tmp_path_factory.mktemp("old_style"))
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("helper, tool, test", HELPERS, ids=[row[0] for row in HELPERS])
 def test_helper(helper: str, tool: str, test: str, old_style: Path) -> None:
     """The tool's object calls it."""
@@ -109,6 +111,7 @@ def given_commands(workloads, old_style: Path, tmp_path_factory: pytest.TempPath
             for tool in sorted({row[1] for row in COMMANDS})} for frontend in FRONTENDS}
 
 
+@pytest.mark.host_only
 @pytest.mark.needs("netns")
 @pytest.mark.parametrize("name, tool, frontends, test", COMMANDS, ids=[row[0] for row in COMMANDS])
 def test_command(name: str, tool: str, frontends: str, test: str,

@@ -39,6 +39,7 @@ def loader(*args: object) -> List[str]:
     return [LOADER, *map(str, args)]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("tool", ["hello", "opensnoop", "execsnoop", "syscount", "readhist"])
 def test_help_of_own_objects(tool: str) -> None:
     """The object's own help, the same bytes as the tool's."""
@@ -57,6 +58,7 @@ def test_own_object(workloads: Path, output: str) -> None:
     assert hide.sub(b"", result.stdout) == hide.sub(b"", tool.stdout)
 
 
+@pytest.mark.host_only
 def test_own_object_usage() -> None:
     """Sentences are the tool's."""
     result = run_argv(loader(BUILD / "bpf" / "opensnoop.bpf.o", "-p", "x"))
@@ -100,6 +102,7 @@ def test_foreign_object(foreign: Path, tmp_path: Path, output: str) -> None:
     assert still_there(mine) == set()
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args, sentence", [
     (["--", "true"], "this tool cannot be limited to a cgroup")])
 def test_foreign_object_cannot_be_limited(foreign: Path, args: List[str], sentence: str) -> None:
@@ -108,6 +111,7 @@ def test_foreign_object_cannot_be_limited(foreign: Path, args: List[str], senten
     assert (result.status, one_sentence(result, "bpfduet-loader")) == (1, sentence)
 
 
+@pytest.mark.host_only
 def test_damaged_objects(tmp_path: Path) -> None:
     """Garbage, nothing, other ELF files: one sentence."""
     for content in (b"", b"\0", b"garbage\n" * 100, b"\x7fELF", b"\x7fELF" + b"\xff" * 2000,
@@ -119,6 +123,7 @@ def test_damaged_objects(tmp_path: Path) -> None:
         assert one_sentence(result, "bpfduet-loader")
 
 
+@pytest.mark.host_only
 def test_truncated_objects(tmp_path: Path) -> None:
     """An object cut anywhere: an error, never a crash. --help needs the spec alone."""
     whole = (BUILD / "bpf" / "opensnoop.bpf.o").read_bytes()
@@ -130,6 +135,7 @@ def test_truncated_objects(tmp_path: Path) -> None:
         assert b"bpfduet-loader: " in result.stderr or b"opensnoop: " in result.stderr
 
 
+@pytest.mark.host_only
 def test_flipped_bits(tmp_path: Path) -> None:
     """Headers with damaged numbers: never killed by a signal."""
     whole = bytearray((BUILD / "bpf" / "syscount.bpf.o").read_bytes())
@@ -143,6 +149,7 @@ def test_flipped_bits(tmp_path: Path) -> None:
         assert result.status in (0, 1, 2), (place, result)
 
 
+@pytest.mark.host_only
 def test_special_files(tmp_path: Path) -> None:
     """A folder, a missing file, one that may not be read, a name with hostile bytes."""
     for path, reason in ((tmp_path, "Is a directory"),

@@ -182,6 +182,7 @@ def test_closed_pipe(workloads: Path, frontend: str) -> None:
         assert not cgroup_of(process.pid).exists()
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("tool, args", [
     ("opensnoop", []), ("opensnoop", ["--format", "json"]), ("opensnoop", ["--format", "csv"]),
     ("syscount", ["--format", "json"]), ("opensnoop", ["--help"]), ("opensnoop", ["--version"])])

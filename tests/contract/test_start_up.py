@@ -111,6 +111,7 @@ def test_hello(form: str, cache: Path) -> None:
     assert (done.status, done.stderr) == (0, b"") and done.stdout.count(b"Hello, World!") == 1
 
 
+@pytest.mark.host_only
 def test_a_source_without_our_header(cache: Path) -> None:
     """A perf buffer, and maps that are BCC's alone."""
     argv = [OLD_STYLE, "--duration", "1"]
@@ -120,6 +121,7 @@ def test_a_source_without_our_header(cache: Path) -> None:
     assert len(programs(cache)) == 1
 
 
+@pytest.mark.host_only
 def test_the_switch(cache: Path) -> None:
     """BPFDUET_NO_CACHE: nothing is read, nothing written."""
     assert [compilations("opensnoop", BPFDUET_NO_CACHE="1") for _ in range(2)] == [1, 1]
@@ -128,6 +130,7 @@ def test_the_switch(cache: Path) -> None:
     assert compilations("opensnoop", BPFDUET_NO_CACHE="1") == 1
 
 
+@pytest.mark.host_only
 def test_what_the_code_depends_on(cache: Path, tmp_path: Path) -> None:
     """Source, its header, options: another program. Not the file's date."""
     tool = counting_tool(tmp_path, "counts")
@@ -158,6 +161,7 @@ def well_sealed_nonsense(path: Path) -> None:
         functions=(*others, last._replace(code=last.code[:-8] + bytes(8))))))
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes()[:-5]),
                                    owned_by_another])
 def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) -> None:
@@ -170,6 +174,7 @@ def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) 
     assert entry.read_bytes() == whole and entry.stat().st_uid == os.geteuid()
 
 
+@pytest.mark.host_only
 def test_what_the_kernel_refuses_is_compiled(cache: Path) -> None:
     """Without a word, whatever is in the file."""
     assert compilations("opensnoop") == 1
@@ -178,6 +183,7 @@ def test_what_the_kernel_refuses_is_compiled(cache: Path) -> None:
     assert (done.status, done.stderr) == (0, b"compiled: 1\n")
 
 
+@pytest.mark.host_only
 def test_eight_at_once(cache: Path) -> None:
     """One compiles, the others wait for it."""
     argv = command(COUNTED, "syscount", ["--", "true"])
@@ -251,6 +257,7 @@ def tool_with(folder: Path, name: str, body: str, more: str = "") -> str:
                           'summary = "test"\n[trace_pipe]\n'))
 
 
+@pytest.mark.host_only
 def test_the_compiler_is_heard_each_time(cache: Path, tmp_path: Path) -> None:
     """-v shows the same warnings, whether it has compiled or not."""
     trace_pipe_is_free()
@@ -261,6 +268,7 @@ def test_the_compiler_is_heard_each_time(cache: Path, tmp_path: Path) -> None:
     assert second.stderr == first.stderr.replace(b"compiled: 1", b"compiled: 0")
 
 
+@pytest.mark.host_only
 def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
     """What the kernel refuses is not kept; its log, shown once, names the source's line."""
     tool = tool_with(tmp_path, "refused", "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n")
@@ -272,6 +280,7 @@ def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
     assert programs(cache) == []
 
 
+@pytest.mark.host_only
 def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None:
     """A map of another type: that is remembered, and BCC compiles, once each time."""
     trace_pipe_is_free()
@@ -280,6 +289,7 @@ def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None
     assert [compilations(tool) for _ in range(2)] == [2, 1]
 
 
+@pytest.mark.host_only
 def test_constants_filled_in_are_as_compiled(cache: Path) -> None:
     """Code with filled in constants is, byte for byte, what the compiler makes of them."""
     script = f"""

@@ -186,7 +186,9 @@ MULTIARCH = subprocess.run(["gcc", "-print-multiarch"], stdout=subprocess.PIPE, 
                            check=False).stdout.strip()
 ARCH_HEADERS = ["-idirafter", f"/usr/include/{MULTIARCH}"] if MULTIARCH else []
 TRAMPOLINES = ("fentry", "fexit", "lsm")
-NAMES = sorted(PROGRAMS)
+# Guests compile slowly, and tools attach all other kinds there.
+NAMES = [pytest.param(name, marks=[] if name in TRAMPOLINES else pytest.mark.host_only)
+         for name in sorted(PROGRAMS)]
 
 
 def source_of(name: str) -> str:
@@ -205,6 +207,7 @@ def test_ahead_of_time(name: str, tmp_path: Path) -> None:
     load_ahead_of_time(name, source_of(name), PROGRAMS[name][2], tmp_path)
 
 
+@pytest.mark.host_only
 def test_usdt_ahead_of_time(tmp_path: Path) -> None:
     """BCC compiles such a program together with a binary that has the probe, and not without."""
     load_ahead_of_time("usdt", """

@@ -15,6 +15,7 @@ MASKS = [(rb"(?<= )\d+\.\d\d {3,}(?=0|code|signal)", b"AGE "),
 ENDS = ["0", "3", "-9", "-6", "t2", "255", "0", "t3", "-31", "1"]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args", [[], ["-x"], ["-t"], ["--utc"], ["--per-thread"],
                                   ["-t", "--label", "end", "-x"], ["--label", "longer"]])
 def test_exitsnoop(workloads, args: List[str]) -> None:

@@ -13,6 +13,7 @@ from parity.test_funclatency import (BANNER, CALLS, DEPTH, FUNCTION, PROGRAMS, U
 from parity.histogram import drawn, read
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("unit", list(UNITS))
 def test_user_function(workloads, unit: str) -> None:
     """check_text() holds for both: so it asks for what the stock tool prints."""

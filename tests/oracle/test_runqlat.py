@@ -72,6 +72,7 @@ def total(text: bytes) -> int:
     return sum(map(int, re.findall(rb" -> \d+ +: (\d+) ", text)))
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args, sections", [("-p {pid}", False), ("-mT -p {pid}", False),
                                             ("-P -p {pid}", True), ("-L -p {pid}", True)])
 def test_stock(workloads, args: str, sections: bool) -> None:

@@ -82,6 +82,7 @@ def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
     assert counts.get(plain(entry["kernel"] + entry["user"])) == COUNT, (entry, counts)
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("style", [["-f"], [], ["-U"]])
 def test_stock_profile(workloads, tmp_path: Path, style: List[str]) -> None:
     """The same text as the stock tool's, but for the counts."""

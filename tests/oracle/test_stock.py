@@ -12,12 +12,12 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from frontends import FRONTENDS, ROOT, WORKLOADS, Watched, watch
-from oracle.stock import CHANGES
+from oracle.stock import CHANGES, file_of
 from parity.same import masked
 
 for _tool in CHANGES:
-    if not Path(f"/usr/sbin/{_tool}-bpfcc").exists():
-        pytest.skip(f"{_tool}-bpfcc (package bpfcc-tools) is not installed",
+    if not file_of(_tool).exists():
+        pytest.skip(f"{file_of(_tool).name} (package bpfcc-tools) is not installed",
                     allow_module_level=True)
 
 MISSING = "/bpfduet/missing"
@@ -45,6 +45,7 @@ def assert_equal(watched: Watched, masks: List[Tuple[bytes, bytes]]) -> bytes:
     return texts["stock"]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args", [
     "-p {pid}", "-t {pid} -U", "-p {pid} -T", "-p {pid} -x", "-p {pid} -e -U",
     "-p {pid} -n plac", "-p {pid} -e -f O_WRONLY -f O_RDWR", "-p {pid} -u 0 -T -U -e -x",
@@ -76,6 +77,7 @@ def pinned_map() -> Iterator[Path]:
     path.unlink()
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args", [
     "", "-x", "-x -q", "-U -T", "-t", "-x -n exec", "-l again.[13]", "-P {pid} -x",
     "-x --max-args 7", "--max-args 21"])
@@ -104,6 +106,7 @@ def test_execsnoop(workloads, pinned: Path, args: str) -> None:
     assert len(text.splitlines()) > 2
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("args", ["-T 100", "-x", "-e ENOENT", "--syscall getpgid", "-x --syscall access",
                                   "-T 2", "-P", "-L --syscall getpgid", "-L -m --syscall access",
                                   "-P -x"])

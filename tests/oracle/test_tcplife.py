@@ -15,6 +15,7 @@ PORT = "4711"
 
 # The port keeps the stock tool off other connections. With -p alone it also shows the client's
 # ends as the server's, since the server runs when they are closed.
+@pytest.mark.host_only
 @pytest.mark.needs("netns")
 @pytest.mark.parametrize("args", [
     "-L 4711 -p {pid}", "-L 4711", "-D 4711", "-D 80,4711", "-wD 4711", "-tTL 4711", "-sD 4711",

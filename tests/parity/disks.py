@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Iterator
 
 
+def _without_scheduler(path: Path) -> None:
+    (Path("/sys/block") / path.name / "queue/scheduler").write_text("none")
+
+
 @contextlib.contextmanager
 def own_disk(folder: Path) -> Iterator[Path]:
     """A disk that may be overwritten: the one that BPFDUET_DISK names, or a loop device over a
-    file in ``folder``."""
+    file in ``folder``. Without an I/O scheduler, out of whose queue a kernel thread would issue
+    the requests."""
     if "BPFDUET_DISK" in os.environ:
-        yield Path(os.environ["BPFDUET_DISK"])
+        path = Path(os.environ["BPFDUET_DISK"])
+        _without_scheduler(path)
+        yield path
         return
     image = folder / "disk"
     image.write_bytes(b"")
@@ -22,6 +29,7 @@ def own_disk(folder: Path) -> Iterator[Path]:
     name = subprocess.run(["losetup", "--find", "--show", str(image)], stdout=subprocess.PIPE,
                           check=True).stdout.decode().strip()
     try:
+        _without_scheduler(Path(name))
         yield Path(name)
     finally:
         subprocess.run(["losetup", "--detach", name], check=True)

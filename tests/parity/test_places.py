@@ -80,14 +80,18 @@ def test_no_such_place(workloads, frontend: str, args, sentence: str) -> None:
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_nothing_is_left(workloads, frontend: str) -> None:
-    """Nor after a death without a word: links go with their descriptors."""
+    """Nor after a death without a word: links go with their descriptors. Before Linux 6.6 tc has
+    none, and filters stay."""
     argv = command(frontend, "places", ["--binary", PROBED, "--period", "1000000"])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while attachments(process.pid) < attached_programs() + 1:
             assert process.poll() is None, process.communicate()
         assert b"lo(" in shown()
         process.kill()
-    assert b"lo(" not in shown()
+    left = [line for line in shown().splitlines() if line.startswith(b"lo(")]
+    if left:
+        subprocess.run(["tc", "qdisc", "del", "dev", "lo", "clsact"], check=True)
+    assert all(b" clsact/" in line for line in left)
 
 
 def shown() -> bytes:

@@ -14,7 +14,8 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from frontends import FRONTENDS, PATIENCE_S, Result, Running, _entering, cgroup, run
+from frontends import (FRONTENDS, PATIENCE_S, SLOWNESS, Result, Running, _entering, cgroup, run,
+                       seconds)
 from parity.test_symbols import build
 
 CPUS = os.cpu_count() or 1
@@ -184,8 +185,9 @@ def test_kernel_stacks(workloads, burn: Path, tmp_path: Path) -> None:
 def test_command(workloads, burn: Path) -> None:
     """COMMAND's functions have names after its end; the time may be given without a dash."""
     for frontend in FRONTENDS:
-        result = run(frontend, "profile", [*FAST, "--format", "json", "60", "--", "sh", "-c",
-                                           f"sleep 0.7 | {burn}"])
+        result = run(frontend, "profile", [
+            *FAST, "--format", "json", "--stack-storage-size", "65536", seconds(60), "--", "sh", "-c",
+            f"sleep {0.7 * SLOWNESS} | {burn}"])
         assert result.status == 0 and result.stderr == b""
         found = [entry for entry in entries(result) if entry["comm"] == "burn"]
         assert share(found, HOT) >= 0.9, found

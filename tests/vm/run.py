@@ -29,7 +29,8 @@ from vm.kernels import FOLDER, Kernel  # noqa: E402
 
 LIMIT_S = 60 * 60       # of a guest
 SILENCE_S = 10 * 60     # without progress, after which it counts as hung
-CPUS, MEMORY, DISK = 2, "4G", "256M"
+CPUS, MEMORY = 2, "4G"
+DISKS = {"vda": "256M", "vdb": "1M"}    # the first is for tests to overwrite
 HOST_BTF = FOLDER / "host.btf"
 printing = threading.Lock()
 
@@ -58,6 +59,10 @@ class Guest:
         append = "console=ttyS0 quiet panic=-1 mitigations=off lsm=lockdown,yama,apparmor,bpf"
         console = ["-serial", "mon:stdio"] if interactive else \
             ["-serial", f"file:{self.folder / 'console.log'}"]
+        disks: List[str] = []
+        for name in DISKS:
+            disks += ["-drive", f"if=none,id={name},format=raw,file={self.folder / name}",
+                      "-device", f"virtio-blk-pci,drive={name}"]
         # with whoever ends this program the guest ends too
         return ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
                 "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35", "-accel", "tcg,thread=single",
@@ -66,8 +71,7 @@ class Guest:
                 "-append", append, *console,
                 "-virtfs", share.format("/", "host", "readonly=on"),
                 "-virtfs", share.format(self.results, "results", "readonly=off"),
-                "-drive", f"if=none,id=disk,format=raw,file={self.folder / 'disk'}",
-                "-device", "virtio-blk-pci,drive=disk", "-device", "virtio-serial-pci",
+                *disks, "-device", "virtio-serial-pci",
                 "-chardev", f"file,id=progress,path={self.progress}",
                 "-device", "virtserialport,chardev=progress,name=progress"]
 
@@ -75,7 +79,8 @@ class Guest:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.results.mkdir(parents=True)
         self.progress.touch()
-        subprocess.run(["truncate", "-s", DISK, str(self.folder / "disk")], check=True)
+        for name, size in DISKS.items():
+            subprocess.run(["truncate", "-s", size, str(self.folder / name)], check=True)
         self.kernel.initramfs(self._job(args), self.folder / "initramfs")
 
     def shell(self) -> int:
