@@ -263,6 +263,16 @@ static void put_exit(struct buf *out, const struct column *c, uint64_t status)
 		buf__printf(out, code ? "code %u" : "%u", code);
 }
 
+static void put_percent(struct buf *out, const struct column *c, const uint8_t *base, uint64_t part)
+{
+	uint64_t whole = field__load(&c->whole, base, 0);
+
+	if (c->rest)
+		part = whole > part ? whole - part : 0;
+	buf__printf(out, "%.*f%%", (int)c->digits,
+		    whole ? 100.0 * (double)part / (double)whole : 0.0);
+}
+
 /* Components stand innermost first; an absolute one ends the walk. */
 static void put_path(struct buf *out, const char *p, size_t n, put_fn put)
 {
@@ -497,6 +507,9 @@ void formatter__text(struct formatter *f, struct buf *out, const struct shown_co
 		break;
 	case FORMAT_DISK:
 		put_disk(out, field__bits(field, base));
+		break;
+	case FORMAT_PERCENT:
+		put_percent(out, c, base, v);
 		break;
 	case FORMAT_EXIT:
 		put_exit(out, c, field__bits(field, base));

@@ -408,14 +408,64 @@ static void drop_zero_entries(struct entries *entries)
 	entries->n = kept;
 }
 
+/* One row out of all; its key is zero. */
+static void add_up_entries(struct renderer *r, const struct report *report, struct entries *entries)
+{
+	size_t size = entries->key_size + entries->value_size;
+	struct entries sum = *entries;
+
+	sum.n = 1;
+	sum.data = calloc(1, size);
+	if (!sum.data) {
+		r->out->failed = true;
+		return;
+	}
+	report__sum_cpus(report, entries__value(&sum, 0),
+			 entries->n ? entries__value(entries, 0) : NULL, size, entries->n);
+	free(entries->data);
+	*entries = sum;
+}
+
+static void print_row(struct renderer *r, const struct report *report,
+		      const struct shown_columns *columns, const uint8_t *key, const uint8_t *value)
+{
+	size_t i;
+
+	for (i = 0; i < columns->n; i++) {
+		const struct column *c = columns->list[i].column;
+		bool of_key = c->of == PART_KEY;
+
+		if (report->inline_headings && r->output == OUTPUT_TEXT)
+			formatter__heading(&r->formatter, r->out, c);
+		renderer__cell(r, columns, i, of_key ? key : value,
+			       of_key ? report->key.size : report->value.size);
+	}
+}
+
+static void print_json_row(struct renderer *r, const struct report *report, const uint8_t *key,
+			   const uint8_t *value)
+{
+	buf__putc(r->out, '{');
+	if (!report->sum) {
+		buf__puts(r->out, "\"key\":");
+		json_side(r->out, &report->key, "key", key);
+		buf__putc(r->out, ',');
+	}
+	buf__puts(r->out, "\"value\":");
+	json_side(r->out, &report->value, "value", value);
+	buf__putc(r->out, '}');
+}
+
 static void print_table(struct renderer *r, const struct report *report,
 			const struct shown_columns *columns, struct entries *entries)
 {
 	struct order order = { .report = report };
 	json_int top = options__role_number(r->options, ROLE_TOP, -1);
-	size_t n, i, j;
+	size_t n, i;
 
-	if (report->array)
+	if (report->sum)
+		add_up_entries(r, report, entries);
+	else if (report->array)
 		drop_zero_entries(entries);
 	n = entries->n;
 	for (i = 0; i < report->n_sorts && !order.sort; i++) {
@@ -427,26 +477,19 @@ static void print_table(struct renderer *r, const struct report *report,
 			&order);
 	if (top >= 0 && top < (json_int)n)
 		n = (size_t)top;
-	if (r->output != OUTPUT_JSON)
+	if (r->output == OUTPUT_CSV || (r->output == OUTPUT_TEXT && !report->inline_headings))
 		renderer__header(r, columns);
 	for (i = 0; i < n; i++) {
 		const uint8_t *key = entries__key(entries, i);
 		const uint8_t *value = entries__value(entries, i);
 
-		if (r->output == OUTPUT_JSON) {
-			buf__puts(r->out, i ? ",{\"key\":" : "{\"key\":");
-			json_side(r->out, &report->key, "key", key);
-			buf__puts(r->out, ",\"value\":");
-			json_side(r->out, &report->value, "value", value);
-			buf__putc(r->out, '}');
+		if (r->output != OUTPUT_JSON) {
+			print_row(r, report, columns, key, value);
 			continue;
 		}
-		for (j = 0; j < columns->n; j++) {
-			bool of_key = columns->list[j].column->of == PART_KEY;
-
-			renderer__cell(r, columns, j, of_key ? key : value,
-				       of_key ? report->key.size : report->value.size);
-		}
+		if (i)
+			buf__putc(r->out, ',');
+		print_json_row(r, report, key, value);
 	}
 }
 

@@ -367,6 +367,9 @@ static bool format_fits(const struct column *c)
 		return f->size == 4 && !f->count && f->kind <= FIELD_BOOL;
 	case FORMAT_PORT:
 		return f->size == 2 && !f->count && f->kind <= FIELD_BOOL;
+	case FORMAT_PERCENT:
+		return f->kind == FIELD_UINT && !f->count && c->whole.kind == FIELD_UINT &&
+		       c->whole.size && !c->whole.count;
 	default:
 		return f->kind <= FIELD_BOOL && !f->count;
 	}
@@ -379,6 +382,8 @@ static uint32_t default_digits(const struct column *c)
 		return 9;
 	case FORMAT_DURATION:
 		return c->scale ? 3 : 0;
+	case FORMAT_PERCENT:
+		return 2;
 	default:
 		return 0;
 	}
@@ -397,9 +402,9 @@ static uint32_t max_digits(const struct column *c)
 }
 
 static const char *const formats[] = {
-	"number",     "hex",	"octal", "string", "path",  "args",  "wall",   "elapsed",
-	"duration",   "bytes",	"ipv4",	 "ipv6",   "port",  "errno", "signal", "syscall",
-	"capability", "device", "user",	 "enum",   "flags", "ip",    "disk",   "exit",
+	"number", "hex",  "octal", "string", "path",  "args",	"wall",	   "elapsed",	 "duration",
+	"bytes",  "ipv4", "ipv6",  "port",   "errno", "signal", "syscall", "capability", "device",
+	"user",	  "enum", "flags", "ip",     "disk",  "exit",	"percent",
 };
 
 static void read_column(struct reader *r, const struct json *json, enum part whole,
@@ -410,6 +415,7 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	static const char *const units[] = { "ns", "us", "ms", "s" };
 	static const char *const since[] = { "start", "first" };
 	static const char *const zones[] = { "local", "utc" };
+	const struct json *whole_field = json__get(json, "whole");
 	const char *quote;
 
 	c->of = (enum part)GET_WORD(r, json, "of", parts, (int)whole);
@@ -419,6 +425,9 @@ static void read_column(struct reader *r, const struct json *json, enum part who
 	c->format = (enum format)GET_WORD(r, json, "format", formats,
 					  c->field.kind == FIELD_STRING ? FORMAT_STRING
 									: FORMAT_NUMBER);
+	if (whole_field)
+		read_field(r, whole_field, sizes[c->of], &c->whole, 0);
+	c->rest = get_bool(r, json, "rest");
 	if (!format_fits(c))
 		fail(r, "field '%s' cannot be shown as '%s'", c->field.name, formats[c->format]);
 	c->heading = need_string(r, json, "heading");
@@ -818,6 +827,8 @@ static void read_report(struct reader *r, const struct json *json, struct report
 	v = 1;
 	get_int(r, json, "step", 1, INT32_MAX, &v);
 	report->step = (int64_t)v;
+	report->inline_headings = get_bool(r, json, "inline");
+	report->sum = get_bool(r, json, "sum");
 	report->labels = get_strings(r, json, "labels", &report->n_labels);
 	read_columns(r, json, "sections", PART_KEY, sizes, &report->sections);
 	read_columns(r, json, "columns", PART_KEY, sizes, &report->columns);

@@ -53,6 +53,7 @@ enum format {
 	FORMAT_IP,
 	FORMAT_DISK,
 	FORMAT_EXIT,
+	FORMAT_PERCENT,
 };
 
 /* Which part of a record or map entry a column reads. */
@@ -98,6 +99,8 @@ struct column {
 	uint32_t cut; /* of a string in text: bytes that are shown at most, 0 for all */
 	bool utc; /* of wall: else in the local zone */
 	int quote; /* of args: index of the option, -1 if none */
+	struct field whole; /* of percent: the field that is 100% */
+	bool rest; /* of percent: what is left of the whole */
 	struct names values;
 };
 
@@ -272,6 +275,8 @@ struct report {
 	struct columns sections, columns;
 	struct sort *sorts;
 	size_t n_sorts;
+	bool inline_headings; /* of a table: in each row, not above */
+	bool sum; /* of a table: one row, all entries added up */
 	const char **labels;
 	size_t n_labels;
 	struct stack_fields stacks;

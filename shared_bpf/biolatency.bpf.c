@@ -111,8 +111,9 @@ RAW_TRACEPOINT_PROBE(block_rq_complete)
 		return 0;
 	sum = extension.lookup(&zero);
 	if (sum) {
-		sum->total += latency;
-		sum->count++;
+		/* a completion may interrupt another one */
+		lock_xadd(&sum->total, latency);
+		lock_xadd(&sum->count, 1);
 	}
 	return 0;
 }

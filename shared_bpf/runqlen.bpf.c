@@ -11,10 +11,31 @@ struct cpu_key {
 	u32 waiting;
 };
 
+struct cpu_samples {
+	u64 queued; /* with somebody waiting */
+	u64 samples;
+};
+
 BPF_HISTOGRAM(dist, u32, 1024);
 BPF_HISTOGRAM(cpu_dist, struct cpu_key, 10240);
+BPF_HASH(occupancy, u32, struct cpu_samples);
 
 CONFIG(bool, by_cpu, false);
+CONFIG(bool, occupancy_only, false);
+
+/* The entry is this CPU's alone. */
+static __always_inline void count_occupancy(u32 waiting)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_samples none = {}, *sum;
+
+	sum = occupancy.lookup_or_try_init(&cpu, &none);
+	if (!sum)
+		return;
+	if (waiting)
+		sum->queued++;
+	sum->samples++;
+}
 
 PERF_EVENT(sample)
 {
@@ -27,6 +48,10 @@ PERF_EVENT(sample)
 	running = BPF_CORE_READ(task, se.cfs_rq, rq, nr_running);
 	/* The one that runs does not wait; the idle task is not counted at all. */
 	key.waiting = running ? running - 1 : 0;
+	if (occupancy_only) {
+		count_occupancy(key.waiting);
+		return 0;
+	}
 	if (!by_cpu) {
 		dist.atomic_increment(key.waiting);
 		return 0;

@@ -63,7 +63,8 @@ TRACEPOINT_PROBE(sock, inet_sock_set_state)
 		return 0;
 
 	life = lives.lookup(&key);
-	if (!life && state < TCP_FIN_WAIT1) {
+	/* After SYN_SENT it was dropped for its owner's sake, or is older than tracing. */
+	if (!life && state < TCP_FIN_WAIT1 && args->oldstate != TCP_SYN_SENT) {
 		lives.insert(&key, &first);
 		life = lives.lookup(&key);
 	}

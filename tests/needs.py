@@ -2,7 +2,9 @@
 """What a test may need of the machine: ``@pytest.mark.needs("kprobes")``."""
 from __future__ import annotations
 
+import ctypes as ct
 import os
+import struct
 import subprocess
 from pathlib import Path
 from typing import Callable, Dict
@@ -45,6 +47,27 @@ def can_use_ftrace() -> bool:
         return False
 
 
+SYS_PERF_EVENT_OPEN = {"x86_64": 298}.get(os.uname().machine, 241)
+
+
+def can_sample_caches() -> bool:
+    """Whether the CPUs count references to the cache, and say so every 100 of them."""
+    hardware, cache_references, size = 0, 2, 64
+    attr = struct.pack("IIQQ", hardware, size, cache_references, 100).ljust(size, b"\0")
+    descriptor = ct.CDLL(None).syscall(SYS_PERF_EVENT_OPEN, attr, 0, -1, -1, 0)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return bool(descriptor >= 0)
+
+
+def shows_queued_requests() -> bool:
+    """Whether there is a probe where the block layer takes a request on: Linux 6.5 has a
+    tracepoint, and before that it is a function that some builds inline."""
+    functions = mount_tracefs() / "available_filter_functions"
+    return (mount_tracefs() / "events/block/block_io_start").exists() or (
+        can_use_ftrace() and "\n__blk_account_io_start\n" in functions.read_text())
+
+
 NEEDS: Dict[str, Callable[[], bool]] = {
     "kprobes": lambda: (mount_tracefs() / "kprobe_events").exists(),
     # BPF trampolines: fentry and fexit are patched in by ftrace
@@ -52,5 +75,7 @@ NEEDS: Dict[str, Callable[[], bool]] = {
     "lsm": lambda: has_bpf_lsm() and can_use_ftrace(),
     # a disk that tests may overwrite
     "block": lambda: "BPFDUET_DISK" in os.environ,
+    "queued": shows_queued_requests,
     "netns": can_make_netns,
+    "pmu": can_sample_caches,
 }

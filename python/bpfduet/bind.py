@@ -21,8 +21,8 @@ _TEXT = ("string", "path", "args")
 # Formats that read a field of one size only, in bytes.
 _SIZES = {"ipv4": 4, "port": 2, "user": 4, "wall": 8, "elapsed": 8,
           "exit": 4}
-_UNSIGNED = ("ipv4", "port", "wall", "elapsed", "device", "disk", "user", "exit")
-_DIGITS = {"octal": 1, "wall": 0, "elapsed": 9, "duration": 3}
+_UNSIGNED = ("ipv4", "port", "wall", "elapsed", "device", "disk", "user", "exit", "percent")
+_DIGITS = {"octal": 1, "wall": 0, "elapsed": 9, "duration": 3, "percent": 2}
 
 
 def bind(spec: Spec, types: Types, version: str) -> Dict[str, Any]:
@@ -375,9 +375,12 @@ class _Binder:
             "slot": None, "heading": data.get("value"), "headings": [], "base": data.get("base", 0),
             "step": data.get("step", 1), "sections": [], "columns": [], "sort": [],
             "labels": data.get("labels", []), "stacks": None,
+            "inline": data.get("inline", False), "sum": data.get("sum", False),
         }
         if kind == "table":
-            record = _Record({"key": key, "value": value}, True)
+            # added up, entries have no key
+            record = _Record({"value": value} if bound["sum"] else {"key": key, "value": value},
+                             True)
             bound["columns"] = self._columns(place + ("column",), data["column"], record)
             bound["sort"] = [self._sort(place + ("sort", index), sort, record)
                              for index, sort in enumerate(data.get("sort", []))]
@@ -491,7 +494,21 @@ class _Binder:
             "zone": data.get("zone", "local") if kind == "wall" else None,
             "cut": data.get("cut"), "join": data.get("join", "|") if kind == "flags" else None,
             "quote": data.get("quote"), "values": self._values(kind, data), "of": part,
+            "whole": self._whole(place, data, record, part), "rest": data.get("rest", False),
         }
+
+    def _whole(self, place: Place, data: Table, record: _Record, part: str) -> Optional[Table]:
+        """The field that format "percent" has for 100%."""
+        if "whole" not in data:
+            return None
+        place += ("whole",)
+        whole_part, name, field = self._find(self._spec.source, place, record, data["whole"])
+        problem = _unfit("percent", field)
+        if problem is None and whole_part != part:
+            problem = f"is not in the {part}, as '{data['field']}' is"
+        if problem:
+            raise self._spec.error(place, f"'{data['whole']}' {problem}")
+        return {**_field(field), "name": name}
 
     def _values(self, kind: str, data: Table) -> Optional[Dict[str, str]]:
         if kind in TABLES:

@@ -135,10 +135,12 @@ class Printer:
             heading = heading.replace("{zone}", zone, 1)
         return heading.encode()
 
-    def line(self, columns: Sequence[Column], bases: Dict[str, int]) -> LineFunction:
+    def line(self, columns: Sequence[Column], bases: Dict[str, int], inline: bool = False
+             ) -> LineFunction:
         """The function that prints the columns shown of a record.
 
-        ``bases`` says where in the record its parts ("event", "key", "value") begin.
+        ``bases`` says where in the record its parts ("event", "key", "value") begin. With
+        ``inline`` each column's heading stands before it, in text.
         """
         line = Line()
         csv = self._output == "csv"
@@ -151,6 +153,8 @@ class Printer:
                     line.literal(b",")
                 line.value(flags + conversion, expression)
                 continue
+            if inline:
+                line.literal(self.heading(column))
             if column["align"] == "left":
                 flags += "-"
             line.value(f"{flags}{width or ''}{conversion}", expression)
@@ -220,6 +224,11 @@ class Printer:
             return "", f".{column['digits']}f", f"({variable} - {start}[0]) / {_NANO}"
         if kind == "duration":
             return "", f".{column['digits']}f", f"{variable} / {UNITS[column['unit']]}"
+        if kind == "percent":
+            field = column["whole"]
+            whole = line.integer(offset - column["offset"] + field["offset"], field["size"], "uint")
+            maker = line.constant(percent_maker(column["digits"], column["rest"]))
+            return "", "b", f"{maker}({variable}, {whole})"
         return "", "b", f"{line.constant(self._number_maker(column))}({variable})"
 
     def _number_maker(self, column: Column) -> Callable[[int], bytes]:
@@ -347,6 +356,17 @@ def byte_count(number: int) -> bytes:
         return b"%d" % number
     shift = min((number.bit_length() - 1) // 10, 4)
     return b"%.1f%c" % (number / (1 << 10 * shift), b"KMGT"[shift - 1])
+
+
+def percent_maker(digits: int, rest: bool) -> Callable[[int, int], bytes]:
+    """A number as a share of another one; with ``rest`` what is left of that."""
+    form = b"%%.%df%%%%" % digits
+
+    def percent(part: int, whole: int) -> bytes:
+        if rest:
+            part = max(whole - part, 0)
+        return form % (100.0 * part / whole if whole else 0)
+    return percent
 
 
 def flags_maker(names: Dict[int, bytes], size: int, join: bytes) -> Callable[[int], bytes]:

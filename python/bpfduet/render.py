@@ -285,7 +285,8 @@ class _Report:
         if bound["kind"] == "table":
             self._columns = printer.shown(bound["columns"])
             self._line = (self._json_row() if output == "json"
-                          else printer.line(self._columns, self._bases))
+                          else printer.line(self._columns, self._bases,
+                                            bool(bound.get("inline"))))
         elif bound["kind"] in ("log2", "linear"):
             self._sections = [printer.bare(column, self._bases) for column in bound["sections"]]
             self._line = self._json_key()
@@ -293,7 +294,8 @@ class _Report:
     def text(self, entries: Sequence[reports.Entry]) -> bytes:
         """The report as text."""
         if self._bound["kind"] == "table":
-            return self._printer.header(self._columns) + b"".join(self._lines(entries))
+            header = b"" if self._bound.get("inline") else self._printer.header(self._columns)
+            return header + b"".join(self._lines(entries))
         if self._bound["kind"] == "counters":
             labels = [label.encode() for label in self._bound["labels"]]
             width = max(map(len, labels), default=0)
@@ -355,7 +357,9 @@ class _Report:
     def _lines(self, entries: Sequence[reports.Entry]) -> List[bytes]:
         """The rows of a table, sorted and cut."""
         rows = reports.rows(self._bound, entries)
-        if self._bound["map_kind"] == "array":
+        if self._bound.get("sum"):
+            rows = [reports.total_row(self._bound, rows)]
+        elif self._bound["map_kind"] == "array":
             rows = [row for row in rows if any(row[1])]
         fields = self._bound["key"]["fields"]
         sort = next((sort for sort in self._bound.get("sort") or []
@@ -376,7 +380,8 @@ class _Report:
 
     def _json_row(self) -> columns.LineFunction:
         line = columns.Line()
-        for part, before in (("key", b'{"key":'), ("value", b',"value":')):
+        parts = [("key", b'{"key":'), ("value", b',"value":')]
+        for part, before in [("value", b'{"value":')] if self._bound.get("sum") else parts:
             line.literal(before)
             fields = self._bound[part]["fields"]
             formats = columns.json_formats(self._bound["columns"], part)

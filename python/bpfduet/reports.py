@@ -89,6 +89,12 @@ def rows(report: Field, entries: Sequence[Entry]) -> List[Row]:
     return [(key, sum_cpus(fields, values)) for key, values in entries]
 
 
+def total_row(report: Field, found: Sequence[Row]) -> Row:
+    """All entries added up, as those of the CPUs are; its key is zero."""
+    values = [value for _, value in found] or [bytes(report["value"]["size"])]
+    return bytes(report["key"]["size"]), sum_cpus(report["value"]["fields"], values)
+
+
 def average(report: Field, entries: Sequence[Entry]) -> Tuple[int, int, int]:
     """(average, total, count) of what the entries of a map sum up, in the report's unit."""
     values = [value for _, value in rows(report, entries)]

@@ -20,7 +20,7 @@ except ModuleNotFoundError:     # before Python 3.11
 FORMATS = (
     "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",
     "ipv4", "ipv6", "port", "errno", "signal", "syscall", "capability", "device", "user", "enum",
-    "flags", "ip", "disk", "exit",
+    "flags", "ip", "disk", "exit", "percent",
 )
 OPTION_TYPES = (
     "flag", "int", "string", "path", "user", "errno", "syscall", "signal", "flags", "choice",
@@ -43,13 +43,14 @@ UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
 
 # Keys that belong to some formats only.
 _FORMAT_KEYS = {
-    "digits": ("octal", "wall", "elapsed", "duration"), "unit": ("duration",),
+    "digits": ("octal", "wall", "elapsed", "duration", "percent"), "unit": ("duration",),
     "since": ("elapsed",), "values": ("enum", "flags"), "quote": ("args",), "zone": ("wall",),
-    "cut": ("string",), "join": ("flags",),
+    "cut": ("string",), "join": ("flags",), "whole": ("percent",), "rest": ("percent",),
 }
 _KIND_KEYS = {
     "value": ("log2", "linear", "stacks", "average"), "slot": ("log2", "linear"), "section": ("log2", "linear"),
     "base": ("linear",), "step": ("linear",), "column": ("table",), "sort": ("table",),
+    "inline": ("table",), "sum": ("table",),
     "labels": ("counters",), "stacks": ("stacks",), "kernel": ("stacks",), "user": ("stacks",),
     "process": ("stacks",), "task": ("stacks",), "comm": ("stacks",),
     "total": ("average",), "count": ("average",), "divisor": ("average",),
@@ -301,6 +302,7 @@ _COLUMN: Dict[str, Check] = {
     "when": _WHEN, "zero": _text, "digits": _integer(0, 9), "unit": _one_of(UNITS),
     "since": _one_of(("first", "start")), "values": _REFERENCE, "quote": _text,
     "zone": _one_of(("local", "utc")), "cut": _integer(1, 1000), "join": _text,
+    "whole": _PATH, "rest": _boolean,
 }
 _SECTION = {key: check for key, check in _COLUMN.items()
             if key not in ("width", "align", "gap", "when", "cut")}
@@ -311,6 +313,7 @@ _REPORT: Dict[str, Check] = {
     "value": _unit, "slot": _PATH, "section": lambda v: None,
     "base": _integer(-(1 << 31), (1 << 31) - 1), "step": _integer(1, (1 << 31) - 1),
     "column": lambda v: None, "sort": _list_of(lambda v: None), "labels": _list_of(_text),
+    "inline": _boolean, "sum": _boolean,
     "stacks": _NAME, "kernel": _PATH, "user": _PATH, "process": _PATH, "task": _PATH,
     "comm": _PATH, "total": _PATH, "count": _PATH, "divisor": _integer(1, (1 << 31) - 1),
 }
@@ -585,6 +588,8 @@ class _Checker:
                     place + (key,), f"'{key}' is for format {' and '.join(formats)}")
         if kind == "duration" and "unit" not in column:
             raise self._source.error(place, "'unit' is missing: format 'duration' wants one")
+        if kind == "percent" and "whole" not in column:
+            raise self._source.error(place, "'whole' is missing: format 'percent' wants a field")
         if kind in ("enum", "flags"):
             self._check_column_values(place, column, kind)
         if column.get("since") == "first" and place[0] != "events":

@@ -49,6 +49,10 @@ TRACEPOINT_PROBE(syscalls, sys_exit_{call})
 FLAGS = {"open": "k.flags = args->flags;", "openat": "k.flags = args->flags;",
          "openat2": "bpf_probe_read_user(&k.flags, 4, args->how);"}
 
+IN_CGROUP = "    if (bpf_get_current_cgroup_id() != CGROUP_ID)\n        return 0;\n"
+# The test tool of that name is the kernel half of another one, with other events.
+FILES = {"eventstat": "llcstat"}
+
 # By tool: patterns in its source, and what stands in their place. Each must be found. CGROUP_ID
 # stands for what the command line says.
 Change = Tuple[str, str]
@@ -91,6 +95,9 @@ CHANGES: Dict[str, List[Change]] = {
          "    if (bpf_get_current_cgroup_id() != CGROUP_ID)\n        return 0;"),
     ],
     "tcpconnect": [],
+    "llcstat": [(rf"int on_cache_{kind}\(struct bpf_perf_event_data \*ctx\) {{\n",
+                 f"int on_cache_{kind}(struct bpf_perf_event_data *ctx) {{\n{IN_CGROUP}")
+                for kind in ("ref", "miss")],
     "capable": [
         (r"'if \(pid == %s\) \{ return 0; \}' % getpid\(\)",
          "'if (bpf_get_current_cgroup_id() != CGROUP_ID) { return 0; }'"),
@@ -101,10 +108,21 @@ CHANGES: Dict[str, List[Change]] = {
     ],
 }
 
+# page faults and context switches
+CHANGES["eventstat"] = CHANGES["llcstat"] + [
+    (r"PerfType\.HARDWARE, ev_config=PerfHWConfig\.CACHE_REFERENCES", "1, ev_config=2"),
+    (r"PerfType\.HARDWARE, ev_config=PerfHWConfig\.CACHE_MISSES", "1, ev_config=3"),
+]
+
+
+def file_of(tool: str) -> Path:
+    """The stock tool itself."""
+    return Path(f"/usr/sbin/{FILES.get(tool, tool)}-bpfcc")
+
 
 def source(tool: str, cgroup_id: str) -> str:
     """The tool's text with the changes made. Raises LookupError where one does not fit."""
-    text = Path(f"/usr/sbin/{tool}-bpfcc").read_text()
+    text = file_of(tool).read_text()
     for pattern, stand_in in CHANGES[tool]:
         new = stand_in.replace("CGROUP_ID", cgroup_id)
         text, found = re.subn(pattern, lambda _, new=new: new, text, flags=re.DOTALL)

@@ -9,11 +9,12 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Set
 
 import pytest
 
-from frontends import FRONTENDS, WORKLOADS, Watched, run, seconds, watch
+from frontends import FRONTENDS, WORKLOADS, Running, Watched, run, seconds, watch
+from needs import mount_tracefs
 from parity.disks import own_disk
 from parity.same import masked
 
@@ -124,10 +125,33 @@ def test_filters(workloads, disk: Path, args: List[str], count: int) -> None:
     assert sections(watched) == ({"": count} if count else {})
 
 
+@pytest.mark.needs("queued")
 def test_queued(workloads, disk: Path) -> None:
     """-Q: the same requests, from when the kernel took them on."""
     watched = watch("biolatency", ["-d", disk.name, "-Q", "-F"], workload(disk), 2)
     assert sections(watched) == {DIRECT_READ: READS, DIRECT_WRITE: WRITES}
+
+
+def tracepoints(pid: int) -> Set[str]:
+    """The raw tracepoints that a process holds programs on."""
+    links = "\n".join(path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return set(re.findall(r"^tp_name:\s*(\w+)$", links, re.MULTILINE))
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+@pytest.mark.parametrize("args", [[], pytest.param(["-Q"], marks=pytest.mark.needs("queued"))])
+def test_where_it_begins(tracefs, frontend: str, args: List[str]) -> None:
+    """-Q takes the place of the issue; before Linux 6.5 that is no tracepoint."""
+    tracer = Running(frontend, "biolatency", [*args, "--comm", "nobody"], 2)
+    try:
+        tracer.wait_ready()
+        found = tracepoints(tracer.process.pid) - {"block_rq_complete"}
+        here = (mount_tracefs() / "events/block/block_io_start").exists()
+        assert found == ({"block_io_start"} if args and here else set() if args
+                         else {"block_rq_issue"})
+        assert tracer.finish().status == 0
+    finally:
+        tracer.end()
 
 
 def test_json(workloads, disk: Path) -> None:
@@ -157,8 +181,10 @@ def test_intervals(workloads, disk: Path) -> None:
 
 
 def test_command(workloads, disk: Path) -> None:
+    """The program itself may have to be read from another disk, which does not count here."""
     for frontend in FRONTENDS:
-        done = run(frontend, "biolatency", ["-D", "--format", "json", "--", *workload(disk)])
+        done = run(frontend, "biolatency", ["-D", "-d", disk.name, "--format", "json", "--",
+                                            *workload(disk)])
         assert done.status == 0
         (section,) = json.loads(done.stdout)["data"]
         assert sum(bucket["count"] for bucket in section["buckets"]) == TOTAL

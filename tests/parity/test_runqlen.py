@@ -11,8 +11,8 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from frontends import FRONTENDS, SLOWNESS, WORKLOADS, Watched, run, seconds, watch
-from parity.same import masked
+from frontends import FRONTENDS, SLOWNESS, WORKLOADS, Watched, command, run, seconds, watch
+from parity.same import assert_same, masked
 
 CHILDREN, MS = 4, int(300 * SLOWNESS)
 QUEUE = [str(WORKLOADS / "queue"), str(CHILDREN), str(MS)]
@@ -35,8 +35,8 @@ def of_text(text: bytes) -> Counts:
     return found
 
 
-def of_json(watched: Watched, frontend: str) -> Counts:
-    (report,) = watched.results[frontend, "json"].objects()
+def of_json(watched: Watched, name: str, form: str = "json") -> Counts:
+    (report,) = watched.results[name, form].objects()
     assert (report["type"], {section["unit"] for section in report["data"]}) == \
         ("histogram", {"runqlen"})
     return {(section.get("key", {"cpu": -1})["cpu"], bucket["low"]): bucket["count"]
@@ -74,6 +74,48 @@ def test_lengths(workloads, args: List[str]) -> None:
         assert text.stderr == BANNER and text.stdout.startswith(b"\n")
         assert b"     runqlen       : count     distribution\n" in text.stdout
         assert sum(of_text(text.stdout).values()) <= CHILDREN * MS * 99 / 1000 * 2
+
+
+def share(queued: int, samples: int) -> float:
+    assert 0 < queued <= samples
+    return 100 * queued / samples
+
+
+@pytest.mark.parametrize("args", [["-O"], ["--runqocc", "-C"]])
+def test_occupancy(workloads, args: List[str]) -> None:
+    """As the lengths have it, which other samples give at the same time: three quarters, or more
+    where tasks of others wait for the last child, too."""
+    lengths = command("c", "runqlen", ["-C", "--cgroup", "{cgroup}", "--format", "json"])
+    watched = watch("runqlen", args, QUEUE, 0, samplers=CPUS, others={"lengths": (lengths, 0)})
+    counts = of_json(watched, "lengths", "text")
+    cpu = watched.said[0][0] if len(args) > 1 else None
+    here = {key: count for key, count in counts.items() if cpu in (None, key[0])}
+    expected = share(sum(count for (_, length), count in here.items() if length),
+                     sum(here.values()))
+    for frontend in FRONTENDS:
+        (report,) = watched.results[frontend, "json"].objects()
+        assert (report["type"], report["report"]) == ("table", "occupancy")
+        found = [share(**row["value"]) for row in report["data"] if row.get("key") == cpu]
+        text = watched.out(frontend).decode()
+        header, *rows = watched.out(frontend, "csv").decode().splitlines()
+        if cpu is None:
+            form = r"\nrunqocc: (\d+\.\d\d)%\n"
+            assert re.fullmatch(form, text) and header == "runqocc" and len(rows) == 1
+            found += [float(row[:-1]) for row in rows]
+        else:
+            form = rf"^runqocc, CPU {cpu:<3} (?=.{{7}}$) *(\d+\.\d\d)%$"
+            assert re.fullmatch(r"\n(runqocc, CPU .*\n)+", text) and header == "cpu,runqocc"
+            found += [float(row[:-1].split(",")[1]) for row in rows if row.startswith(f"{cpu},")]
+        found += map(float, re.findall(form, text, re.MULTILINE))
+        assert len(found) == 3
+        assert all(abs(one - expected) < 15 for one in found), (found, expected)
+
+
+def test_no_occupancy(workloads) -> None:
+    """No samples: none of them with somebody waiting."""
+    for args, expected in ((["-O"], b"\nrunqocc: 0.00%\n"), (["-OC"], b"\n")):
+        watched = watch("runqlen", [*args, "--comm", "other"], QUEUE, 0, ["text"], samplers=CPUS)
+        assert assert_same(watched, {}, ["text"], quiet=False)["text"] == expected
 
 
 @pytest.mark.parametrize("args, shown", [(["--comm", "queue"], True), (["--uid", "0"], True),

@@ -89,6 +89,19 @@ def test_server_first(workloads) -> None:
         [SERVER.encode(), CLIENT[:10].encode()] * COUNT
 
 
+@pytest.mark.parametrize("args, owners", [
+    ([], [CLIENT, SERVER]), (["--comm", SERVER], [SERVER]), (["-p", "{pid}"], [SERVER]),
+    (["--comm", CLIENT], [CLIENT])])
+def test_reset(workloads, args: List[str], owners: List[str]) -> None:
+    """The client's end is closed under the server, by its reset; it is the client's all the same,
+    and with the client not the server's."""
+    watched = watch("tcplife", args, transfer("4", "reset"), 1, ["text"])
+    lines = assert_same(watched, MASKS, ["text"])["text"].splitlines()[1:]
+    expected = [end for end in ends(watched) if end["comm"] in owners]
+    assert len(expected) == COUNT * len(owners)
+    assert sorted(lines) == sorted(map(line, expected))
+
+
 @pytest.mark.parametrize("args, kinds", [
     (["-4"], "4"), (["-6"], "6m"), (["-4", "-6"], "6m")])
 def test_families(workloads, args: List[str], kinds: str) -> None:

@@ -99,6 +99,9 @@ TYPES = {
         [map_info("dist", "array", "s32", "u64"), map_info("steps", "hash", "s32", "u64"),
          map_info("by_process", "hash", [("pid", "u32"), ("comm", "char[16]"), ("slot", "u32")],
                   "u64")], {}),
+    "shares": types(
+        [map_info(name, "percpu_hash", "u32", [("tries", "u64"), ("misses", "u32")])
+         for name in ("hits", "lines", "total")], {}),
     "hello": types([], {}), "rawhello": types([], {}),
     "zoo": types(
         [map_info("events", "ringbuf", None, None)], {},

@@ -76,6 +76,12 @@ def formats_of(field: Field) -> List[str]:
     return [kind for kind in spec.FORMATS if bind._unfit(kind, field) is None]
 
 
+def part_of(path: str) -> str:
+    """The part of a map's entry that a path is in, if it is one of a table's."""
+    first = path.split(".")[0]
+    return first if first in ("key", "value") else ""
+
+
 @st.composite
 def conditions(draw: Any) -> List[str]:
     """A ``when`` list: mostly true."""
@@ -92,7 +98,7 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
         kind = draw(st.sampled_from(formats_of(field)))
         column: Dict[str, Any] = {"heading": draw(st.sampled_from(WORDS)), "field": path,
                                   "format": kind}
-        if kind in ("octal", "wall", "elapsed", "duration") and draw(st.booleans()):
+        if kind in ("octal", "wall", "elapsed", "duration", "percent") and draw(st.booleans()):
             column["digits"] = draw(st.integers(0, 9))
         if kind == "flags" and draw(st.booleans()):
             column["join"] = draw(st.sampled_from(["-", "", ", "]))
@@ -104,6 +110,11 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
             column["unit"] = draw(st.sampled_from(list(spec.UNITS)))
         if kind == "elapsed":
             column["since"] = draw(st.sampled_from(["first", "start"] if events else ["start"]))
+        if kind == "percent":
+            column["whole"] = draw(st.sampled_from(
+                [other for other, whole in known
+                 if part_of(other) == part_of(path) and "percent" in formats_of(whole)]))
+            column["rest"] = draw(st.booleans())
         if kind in ("enum", "flags"):
             column["values"] = "bits" if kind == "flags" else "small"
         if kind == "args":
@@ -298,8 +309,12 @@ def draw_table(draw: Any, name: str, percpu: str, report: Dict[str, Any]) -> Map
     info = harness.map_info(name, percpu + "hash", key, value)
     if key == "u32" and draw(st.booleans()):
         info = harness.map_info(name, percpu + "array", key, value, 9)
-    known = key_known("key", info.key) + key_known("value", info.value)
+    report.update(inline=draw(st.booleans()), sum=draw(st.booleans()))
+    known = key_known("value", info.value)
+    if not report["sum"]:
+        known = key_known("key", info.key) + known
     if not known:
+        report["sum"] = False
         info = harness.map_info(name, percpu + "hash", "u32", value)
         known = key_known("key", info.key)
     report["column"] = draw(columns(known))

@@ -45,6 +45,17 @@ value = "unit"
 total = "n"
 count = "m"
 """
+TABLE = """\
+summary = "A tool"
+
+[[report]]
+map = "dist"
+kind = "table"
+
+[[report.column]]
+heading = "N"
+field = "value"
+"""
 TYPES = harness.types(
     [harness.map_info("events", "ringbuf", None, None),
      harness.map_info("dist", "hash", "u32", "u64"),
@@ -93,7 +104,7 @@ BAD = [
     (column('format = "ipv6"'), 13, "'pid' does not have the 16 bytes of an IPv6 address"),
     (column("width = -1"), 14, "'width' must be from 0 to 1000"),
     (column("width = true"), 14, "'width' must be an integer"),
-    (column("digits = 3"), 14, "'digits' is for format octal and wall and elapsed and duration"),
+    (column("digits = 3"), 14, "'digits' is for format octal and wall and elapsed and duration and percent"),
     (column('format = "enum"'), 11, "'values' is missing: format 'enum' wants a table"),
     (column('format = "enum"\nvalues = "nums"\n[values.num]\nA = 1'), 15,
      "there is no [values.nums]; did you mean 'num'?"),
@@ -181,6 +192,15 @@ BAD = [
     (AVERAGE + "divisor = 0\n", 9, "'divisor' must be from 1 to 2147483647"),
     (REPORT + "divisor = 10\n", 7, "'divisor' is for reports of kind average"),
     (AVERAGE.replace('"unit"', '[{ text = "unit" }]'), 6, "'value' must be a string in average"),
+    (column('format = "percent"'), 11, "'whole' is missing: format 'percent' wants a field"),
+    (column('format = "percent"\nwhole = "pdi"'), 15, "there is no field 'pdi'; did you mean 'pid'?"),
+    (column('format = "percent"\nwhole = "comm"'), 15,
+     "'comm' is no integer, as format 'percent' wants it"),
+    (column('rest = true'), 14, "'rest' is for format percent"),
+    (TABLE + 'format = "percent"\nwhole = "key"\n', 11, "'key' is not in the value, as 'value' is"),
+    (TABLE.replace("\n\n[[report.column", "\nsum = true\n\n[[report.column").replace('"value"', '"key"'),
+     10, "there is no field 'key'"),
+    (REPORT + "inline = true\n", 7, "'inline' is for reports of kind table"),
     (EVENTS.replace('help = "first"', 'help = "first"\nrequired = true', 1), 7,
      "an option of type flag takes no argument, so no 'required'"),
     (REPORT + 'labels = ["a"]\n', 7, "'labels' is for reports of kind counters"),
@@ -228,7 +248,7 @@ def test_defaults_are_filled_in(load):
         "heading": "PID", "label": "at.port", "format": "number", "width": 0, "align": "left",
         "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None, "zone": None,
         "cut": None, "join": None,
-        "quote": None, "values": None, "of": "event"}]
+        "quote": None, "values": None, "of": "event", "whole": None, "rest": False}]
     assert bound["events"]["size"] == 48
     assert bound["maps"]["keyed"] == {"type": "percpu_hash", "max_entries": 64, "key_size": 20,
                                       "value_size": 8}

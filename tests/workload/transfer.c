@@ -3,7 +3,8 @@
  * transfer KIND COUNT UP DOWN [FIRST [PORT]]: so many TCP connections over loopback, one after the
  * other. KIND is 4, 6, or m: IPv6 sockets that speak IPv4. A child of another name connects to
  * PORT, or any, sends UP bytes and gets DOWN bytes. FIRST is who closes first: "client" (if absent)
- * or "server". Prints "SERVER_PID CLIENT_PID SERVER_PORT CLIENT_PORT" for each.
+ * or "server", or "reset": the server resets the connection. Prints "SERVER_PID CLIENT_PID
+ * SERVER_PORT CLIENT_PORT" for each.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,7 +19,7 @@
 
 static char kind;
 static long up, down;
-static bool server_first;
+static bool server_first, reset;
 
 static void check(bool good)
 {
@@ -99,6 +100,10 @@ static void client(int server_pid, uint16_t port)
 		ntohs(port_of(fd)));
 	put(fd, up);
 	take(fd, down);
+	if (reset) {
+		put(fd, 1); /* got all */
+		_exit(read(fd, &(char){ 0 }, 1) != -1);
+	}
 	close_in_order(fd, !server_first);
 	_exit(0);
 }
@@ -114,7 +119,12 @@ static void serve(int listener)
 	check(fd >= 0);
 	take(fd, up);
 	put(fd, down);
-	close_in_order(fd, server_first);
+	if (reset) {
+		take(fd, 1);
+		check(!setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
+				  sizeof(struct linger)));
+	}
+	close_in_order(fd, server_first || reset);
 	check(waitpid(child, &status, 0) == child && !status);
 }
 
@@ -129,6 +139,7 @@ int main(int argc, char **argv)
 	up = atol(argv[3]);
 	down = atol(argv[4]);
 	server_first = argc > 5 && !strcmp(argv[5], "server");
+	reset = argc > 5 && !strcmp(argv[5], "reset");
 	any = address(htons(argc > 6 ? atoi(argv[6]) : 0));
 	listener = stream();
 	check(!bind(listener, (struct sockaddr *)&any, sizeof(any)) && !listen(listener, 1));

@@ -150,6 +150,7 @@ static void test_refused(void **state)
 		{ "\"format\":\"enum\"", "\"format\":\"frob\"", "'format' cannot be 'frob'" },
 		{ "\"format\":\"enum\"", "\"format\":\"ipv6\"", "cannot be shown as 'ipv6'" },
 		{ "\"format\":\"enum\"", "\"format\":\"string\"", "cannot be shown as 'string'" },
+		{ "\"format\":\"enum\"", "\"format\":\"percent\"", "cannot be shown as 'percent'" },
 		{ "\"transport\":\"perf\",\"size\":16", "\"transport\":\"perf\",\"size\":15",
 		  "lies outside" },
 		{ "\"transport\":\"perf\"", "\"transport\":\"pigeon\"", "'transport' cannot be" },
