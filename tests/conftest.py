@@ -29,10 +29,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel: traces; needs root and the built tools")
     config.addinivalue_line("markers", "needs(what): skipped where tests/needs.py does not find it")
     config.addinivalue_line("markers", "host_only: asks nothing of the kernel; not run in guests")
+    config.addinivalue_line("markers", "first_in_guests: of its parameters guests have the first "
+                                       "alone: the others ask them nothing more of the kernel")
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Tests that trace are skipped, with the reason, where nobody may."""
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Tests that trace are skipped, with the reason, where nobody may. Guests have not all."""
+    if "BPFDUET_GUEST" in os.environ:
+        _leave_out(config, items)
     reason = ""
     if os.geteuid() != 0:
         reason = "tracing needs root"
@@ -43,6 +47,19 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
             item.add_marker(pytest.mark.kernel)
             if reason:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _leave_out(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """What is not run in guests."""
+    seen = set()
+    kept, left_out = [], []
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        again = function in seen and item.get_closest_marker("first_in_guests")
+        (left_out if again or item.get_closest_marker("host_only") else kept).append(item)
+        seen.add(function)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @functools.lru_cache(maxsize=None)

@@ -115,6 +115,7 @@ def test_cgroup_namespace(frontend: str) -> None:
         ("a cgroup's place cannot be seen from inside a cgroup namespace: run on the host")
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("path", ["/tmp", "/missing", "/etc/passwd", "/sys/fs/cgroup/../..", ""])
 @both_frontends
 def test_not_a_cgroup(frontend: str, path: str) -> None:

@@ -84,6 +84,7 @@ def test_a_name_that_is_taken(workloads, bpffs: Path, frontend: str) -> None:
     ("{tmp}/here", "cannot pin the map '{map}' at '{tmp}/here/{map}': that is no bpf file system"),
     ("{tmp}/not/here", "cannot make the folder '{tmp}/not/here': No such file or directory"),
 ])
+@pytest.mark.host_only
 @both_frontends
 def test_no_place(workloads, tmp_path: Path, frontend: str, folder: str, sentence: str) -> None:
     done = run(frontend, "opensnoop", ["--pin", folder.format(tmp=tmp_path), "--", "true"])

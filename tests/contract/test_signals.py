@@ -155,6 +155,7 @@ def test_count(workloads: Path, frontend: str) -> None:
     assert sum(row["value"]["count"] for row in rows) >= 2 * COUNT
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("tool, args, expected", [
     ("opensnoop", [], COUNT), ("opensnoop", ["--format", "json"], COUNT),
     ("opensnoop", ["--format", "csv"], COUNT)])

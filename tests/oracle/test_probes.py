@@ -83,11 +83,13 @@ def test_events() -> None:
      "there is no file 'bpfduet-missing' where programs and libraries are"),
     ("tracepoint:\x1b[2J", "there is no probe 'tracepoint:\\x1b[2J'"),
 ])
+@pytest.mark.host_only
 def test_sentences(tracefs, pattern: str, sentence: str) -> None:
     done = ours(pattern, status=1)
     assert (done.stdout, done.stderr) == ("", f"bpfduet: {sentence}\n")
 
 
+@pytest.mark.host_only
 def test_usage() -> None:
     assert "Try 'bpfduet --help'" in ours("a", "b", status=2).stderr
     assert "option" in ours("-x", status=2).stderr

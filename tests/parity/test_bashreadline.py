@@ -69,6 +69,7 @@ def test_shared(workloads, tmp_path: Path, name: str, lines: int) -> None:
         [b"a", b"b"][:lines]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, lines", [
     (["-p", "{pid}"], 2), (["--tid", "{pid}"], 2), (["--comm", "bash"], 3), (["--uid", "0"], 3),
     (["-p", str(os.getpid())], 0), (["--comm", "typist"], 0)])
@@ -88,6 +89,7 @@ def test_command(workloads, frontend: str) -> None:
     assert [line.split(b",")[-1] for line in done.lines() if b": " in line] == LINES[:7]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("binary", ["/bpfduet/missing", "/bin/true", "libbpfduet.so.1"])
 def test_no_readline(tracefs, frontend: str, binary: str) -> None:

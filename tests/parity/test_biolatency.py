@@ -115,6 +115,7 @@ def test_sums(workloads, disk: Path, unit: str, args: List[str]) -> None:
         assert (one["type"], one["report"]) == ("average", "average")
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, count", [
     (["-p", "{pid}"], TOTAL), (["--comm", "diskio"], 2 * TOTAL), (["--tid", "{pid}"], TOTAL),
     (["--uid", "4242"], 0), (["-p", "1"], 0)])

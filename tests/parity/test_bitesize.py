@@ -60,6 +60,7 @@ def test_sizes(workloads, disk: Path) -> None:
         *(f"dist,diskio,{b['low']},{b['high']},{b['count']}" for b in buckets(slots()))]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-p", "{pid}"], 1), (["--tid", "{pid}"], 1), (["--comm", "diskio"], 2), (["--uid", "0"], 2),
     (["-p", "1"], 0), (["--comm", "other"], 0), (["--uid", "4242"], 0)])

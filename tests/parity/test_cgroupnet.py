@@ -93,6 +93,7 @@ def test_command(frontend: str) -> None:
         assert done.status == 0
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("args", [[seconds(1), "2"], ["-i", seconds(1), "-c", "2"],
                                   ["--interval", seconds(1), "--count", "2"]])

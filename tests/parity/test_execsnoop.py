@@ -207,6 +207,7 @@ def test_options(workloads: Path, args: str, keep: Optional[Callable[[Event], ob
     check(watched, [event for event in events if keep(event)], show)
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("most", [1, 2, 19, 21, 64])
 def test_max_args(workloads: Path, most: int) -> None:
     """As many strings as asked for, and dots if there are more."""

@@ -67,6 +67,7 @@ def test_ends(workloads, args: List[str]) -> None:
         assert rising([event["ts"] for event in events])
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-p", "{pid}"], "own"), (["--tid", "{pid}"], "own"), (["-p", "{pid}", "--per-thread"], "own"),
     (["--comm", "exits"], "exits"), (["--comm", "leave"], "leave"), (["--uid", "1234"], "exits"),
@@ -134,6 +135,7 @@ def test_age(workloads) -> None:
         assert ready <= event["ts"] <= after
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("label", ["end", "x", "longer than its column", "a,\x01b", ""])
 def test_label(workloads, label: str) -> None:
     watched = watch("exitsnoop", ["--label", label], [EXITS, "1"], 1)

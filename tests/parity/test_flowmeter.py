@@ -192,6 +192,7 @@ def test_command(frontend: str) -> None:
         Flow("in", "UDP", "127.0.0.1", 4600, "127.0.0.1", 2300, 23, size)}
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("lacking", [[MAP_LOOKUP_BATCH], [LINK_CREATE]],
                          ids=["batches", "links"])
@@ -289,6 +290,7 @@ def test_no_room(frontend: str) -> None:
 # -- the rest --------------------------------------------------------------------------------
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("args", [[seconds(1), "2"], ["-i", seconds(1), "-c", "2"]])
 def test_intervals(frontend: str, args: Sequence[str]) -> None:

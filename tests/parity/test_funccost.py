@@ -109,6 +109,7 @@ def test_by_process(workloads) -> None:
     assert same["text"] == b"\n" + sections + average(total, 4 + len(PAGES))
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, seen", [
     (["-p", "{pid}"], True), (["--tid", "{pid}"], True), (["--comm", "spend"], True),
     (["--uid", "0"], True), (["-p", str(os.getpid())], False), (["--comm", "other"], False)])

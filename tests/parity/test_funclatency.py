@@ -53,6 +53,7 @@ def check_text(text: bytes, said: Sequence[Sequence[int]], levels: Sequence[int]
     assert text == head + b"".join(line + b"\n" for line in drawn(counts, unit)) + average[0]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("unit", list(UNITS))
 def test_units(workloads, unit: str) -> None:
     name, per = UNITS[unit]
@@ -111,6 +112,7 @@ def test_by_process(workloads) -> None:
             [int(pid) for pid in sections[1::2]]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, seen", [
     (["-p", "{pid}"], True), (["--tid", "{pid}"], True), (["--comm", "nested"], True),
     (["--uid", "0"], True), (["-p", str(os.getpid())], False), (["--comm", "other"], False)])
@@ -153,6 +155,7 @@ def test_command(workloads, frontend: str) -> None:
     ("c:bpfduet_missing", "there is no function 'bpfduet_missing' in 'c', or no such file"),
     ("c:", "'c:' is not BINARY:SYMBOL"),
 ])
+@pytest.mark.host_only
 def test_no_function(tracefs, frontend: str, function: str, sentence: str) -> None:
     done = run(frontend, "funclatency", [function])
     assert (done.status, done.stdout) == (1, b"")

@@ -66,6 +66,7 @@ def test_lookups(workloads) -> None:
         assert all(float(shown_ms) <= ns / 1e6 + 0.005 for shown_ms, ns in zip(latencies, longest))
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, seen", [
     (["-p", "{pid}"], 1), (["--pid", "{pid}"], 1), (["--tid", "{pid}"], 1),
     (["--comm", COMM.decode()], 2), (["-p", str(os.getpid())], 0), (["--comm", "other"], 0)])

@@ -95,6 +95,7 @@ def test_counts(workloads, args: List[str]) -> None:
     assert re.search(r" all hit .* 1009 .*%\n", lines) and re.search(r" none .* 1 .* 0.00%", lines)
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, seen", [
     (["--pid", "{pid}"], True), (["--comm", "some"], True), (["--uid", "0"], True),
     (["--pid", str(os.getpid())], False), (["--comm", "other"], False), (["--uid", "1"], False)])
@@ -117,6 +118,7 @@ def test_intervals(workloads) -> None:
                         rf"{HEADER}\n{NOTHING}\n", text)
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("option, period", [(["-c", "10"], 10), (["--sample_period", "7"], 7),
                                             ([], 100)])

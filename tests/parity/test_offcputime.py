@@ -81,6 +81,7 @@ def test_sleeps(workloads, waits: Path) -> None:
                             results[frontend, "folded"].lines()[-1])
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-M", "1000"], False), (["--state", "1"], True), (["--state", "2"], False),
     (["--state", "0"], False), (["-u"], True), (["-k"], False)])

@@ -72,6 +72,7 @@ def test_direction(args: Sequence[str]) -> None:
                                               b"sizes,in,64,127,5"]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("args", [["lo", seconds(1), "2"], ["lo", "-i", seconds(1), "-c", "2"]])
 def test_intervals(frontend: str, args: Sequence[str]) -> None:

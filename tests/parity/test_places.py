@@ -70,6 +70,7 @@ def test_alone(workloads, frontend: str) -> None:
      "there is no function 'probed_call' in '/bpfduet/missing', or no such file"),
     (["--binary", "/bin/sh"], "there is no function 'probed_call' in '/bin/sh', or no such file"),
 ])
+@pytest.mark.host_only
 def test_no_such_place(workloads, frontend: str, args, sentence: str) -> None:
     done = run(frontend, "places", ["--binary", PROBED, *args])
     assert done.status == 1

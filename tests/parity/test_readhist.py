@@ -85,6 +85,7 @@ def test_by_process(workloads) -> None:
         for pid, comm, counts in sections]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [(["-p", "{pid}"], True), (["-p", "1"], False),
                                          (["--comm", "reads"], True), (["--tid", "{pid}"], True)])
 def test_filters(workloads, args: List[str], shown: bool) -> None:

@@ -112,6 +112,7 @@ def test_pid_namespaces(workloads) -> None:
     assert found[other] > sum(row[2] for row in watched.said) // 2
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-p", "{pid}"], "own"), (["--tid", "{pid}"], "own"), (["--comm", "waits"], "all"),
     (["--uid", "0"], "all"), (["--uid", "4242"], "none"), (["--comm", "other"], "none"),

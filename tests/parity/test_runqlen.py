@@ -118,6 +118,7 @@ def test_no_occupancy(workloads) -> None:
         assert assert_same(watched, {}, ["text"], quiet=False)["text"] == expected
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [(["--comm", "queue"], True), (["--uid", "0"], True),
                                          (["--comm", "other"], False), (["--pid", "1"], False)])
 def test_filters(workloads, args: List[str], shown: bool) -> None:

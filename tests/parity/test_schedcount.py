@@ -79,6 +79,7 @@ def test_counts(workloads) -> None:
             b"Counting scheduler events for %b s... Hit Ctrl-C to end.\n" % LONG[1].encode()
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, exits", [
     (["-p", "{pid}"], 1), (["--tid", "{pid}"], 1), (["--comm", "exits"], 24), (["--uid", "1234"], 24),
     (["--uid", "0"], 5), (["--comm", "nobody"], 0), (["-p", "1"], 0)])

@@ -165,6 +165,7 @@ def test_latency_of_all(workloads) -> None:
     assert b"%-22s %8d %16s" % (b"getpgid", COUNT, b"T") in rows[0]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, prints, least_s", [
     (["-i", seconds(1), "--count", "3"], 3, 3), (["-d", seconds(2)], 1, 2),
     (["-i", seconds(2), "-d", seconds(3)], 2, 3)])

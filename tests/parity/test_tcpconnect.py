@@ -159,6 +159,7 @@ def test_command(workloads, frontend: str) -> None:
     assert len(lines) == 2 and all(line.endswith(b" 127.0.0.2        80") for line in lines)
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("ports, sentence", [
     ("65536", "'65536' is out of range for '--port' (0 to 65535)"),

@@ -123,6 +123,7 @@ def test_ports(workloads, option: str, field: str) -> None:
     assert same["text"].splitlines() == [HEAD, *map(line, expected)]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-p", "{pid}"], SERVER), (["--tid", "{pid}"], SERVER), (["--comm", SERVER], SERVER),
     (["--comm", CLIENT], CLIENT), (["--uid", "4242"], ""), (["-p", "1"], "")])

@@ -74,6 +74,7 @@ def test_hex(workloads) -> None:
     assert [line.split(",")[-3:] for line in same["csv"].decode().splitlines()[1:]] == words
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, seen", [
     (["-p", "{pid}"], COUNT), (["--tid", "{pid}"], COUNT), (["--comm", "beacons"], COUNT + 5),
     (["--uid", "0"], COUNT + 5), (["-p", str(os.getpid())], 0), (["--comm", "other"], 0)])
@@ -99,6 +100,7 @@ def test_command(workloads, frontend: str) -> None:
     ("c:bpfduet:missing", "there is no probe 'bpfduet:missing' in 'c', or no such file"),
     ("{}", "'{}' is not BINARY:PROVIDER:PROBE"),
 ])
+@pytest.mark.host_only
 def test_no_probe(workloads, frontend: str, probe: str, sentence: str) -> None:
     done = run(frontend, "usdtsnoop", [probe.format(BEACONS)])
     assert (done.status, done.stdout) == (1, b"")

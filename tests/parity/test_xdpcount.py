@@ -60,6 +60,7 @@ def test_protocols() -> None:
         "protocol,packets,bytes", *[f"{name},{packets},{size}" for name, packets, size in TRUTH]]
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 @pytest.mark.parametrize("args", [[seconds(1), "2"], ["-i", seconds(1), "-c", "2"]])
 def test_intervals(frontend: str, args: Sequence[str]) -> None:

@@ -31,7 +31,7 @@ ln -s "$KERNEL_FILES/boot/config-$release" /boot
 suite() {
 	name=$1
 	shift
-	/usr/bin/python3 -m pytest -v --tb=short -p no:cacheprovider -m 'not host_only' -rs \
+	/usr/bin/python3 -m pytest -v --tb=short -p no:cacheprovider -rs \
 		--junitxml="$results/$name.xml" -o junit_suite_name="$name" "$@"
 	echo $? >"$results/$name.status"
 }
