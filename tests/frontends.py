@@ -123,8 +123,10 @@ def cgroup(name: str = "test") -> Iterator[Path]:
                 time.sleep(0.01)
 
 
-def _entering(path: Path, uid: Optional[int]) -> Callable[[], None]:
+def _entering(path: Path, uid: Optional[int], one_cpu: bool = False) -> Callable[[], None]:
     def enter() -> None:
+        if one_cpu:
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         (path / "cgroup.procs").write_text("0")
         if uid is not None:
             os.setgroups([])
@@ -143,14 +145,15 @@ class Held:
     """A workload that is in its cgroup and has a PID, but does nothing before ``go()``.
 
     What is to be seen of it then begins with its exec of ``argv``: see workload/hold.c.
-    ``uid`` is the user it runs as.
+    ``uid`` is the user it runs as; ``one_cpu`` keeps it on one CPU.
     """
 
-    def __init__(self, path: Path, argv: Sequence[Argument], uid: Optional[int] = None):
+    def __init__(self, path: Path, argv: Sequence[Argument], uid: Optional[int] = None,
+                 one_cpu: bool = False):
         # close_fds=False: Python's way of closing them opens /proc/self/fd, inside the cgroup
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-            [str(WORKLOADS / "hold"), *argv], preexec_fn=_entering(path, uid), close_fds=False,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            [str(WORKLOADS / "hold"), *argv], preexec_fn=_entering(path, uid, one_cpu),
+            close_fds=False, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.process.pid
 
     def go(self) -> bytes:
@@ -338,7 +341,9 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
     number of programs; their results are under (name, "text"). ``prepare`` is called with the cgroup before any tracer starts.
     """
     with cgroup("watch") as group, contextlib.ExitStack() as ends:
-        held = Held(group, workload, uid)
+        # the stock tools have a buffer for each CPU, and read one after the other: only of one
+        # CPU they keep the events in their order
+        held = Held(group, workload, uid, "stock" in (others or {}))
         ends.callback(held.end)
         if prepare:
             prepare(group)

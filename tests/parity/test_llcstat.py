@@ -123,15 +123,15 @@ def test_intervals(workloads) -> None:
 @pytest.mark.parametrize("option, period", [(["-c", "10"], 10), (["--sample_period", "7"], 7),
                                             ([], 100)])
 def test_period(workloads, frontend: str, option: List[str], period: int) -> None:
-    """A sample stands for as many events as were asked for. Other tasks' faults between them may
-    take some samples away."""
+    """A sample stands for as many events as were asked for. Where other tasks' faults are among
+    them it is whose the last one is, so there may be some more or less."""
     done = run(frontend, "eventstat", [*option, "--format", "json", "--", PHASES[0],
                                        "many:100003:0"])
     assert done.status == 0, done
     table, _ = map(json.loads, [line for line in done.lines() if line.startswith(b"{")])
     assert all(count % period == 0 for row in table["data"] for count in row["value"].values())
     (many,) = [row["value"] for row in table["data"] if row["key"]["name"] == "many"]
-    assert 50000 < many["references"] <= 100003 + period
+    assert 80000 < many["references"] < 120000
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
