@@ -186,9 +186,11 @@ def test_command(workloads, burn: Path) -> None:
     """COMMAND's functions have names after its end; the time may be given without a dash."""
     for frontend in FRONTENDS:
         result = run(frontend, "profile", [
-            *FAST, "--format", "json", "--stack-storage-size", "65536", seconds(60), "--", "sh", "-c",
-            f"sleep {0.7 * SLOWNESS} | {burn}"])
-        assert result.status == 0 and result.stderr == b""
+            *FAST, "--format", "json", seconds(60), "--", "sh", "-c",
+            f"sleep {0.7 * SLOWNESS ** 2} | {burn}"])
+        # in so many samples two stacks may have the same hash
+        assert result.status == 0 and re.fullmatch(rb"(WARNING: \d+ stack traces .*\n)?",
+                                                   result.stderr)
         found = [entry for entry in entries(result) if entry["comm"] == "burn"]
         assert share(found, HOT) >= 0.9, found
 

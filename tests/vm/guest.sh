@@ -43,7 +43,7 @@ suites() {
 	fi
 	export BPFDUET_CHECK=1
 	uname -r >$results/release
-	suite btf tests/dialect tests/parity tests/oracle tests/contract tests/test_*.py
+	suite btf tests/dialect tests/contract tests/oracle tests/test_*.py tests/parity
 	# as if the headers' packages were installed
 	ln -s "$HEADERS_FILES/usr/src/linux-headers-$release" "/lib/modules/$release/build"
 	ln -s "$HEADERS_FILES"/usr/src/linux-headers-*-common "/lib/modules/$release/source"
