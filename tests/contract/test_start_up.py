@@ -79,6 +79,7 @@ ATTACHED = {"opensnoop": 3, "execsnoop": 4, "syscount": 1, "readhist": 1}
 WALL = rb"\[?\b\d\d:\d\d:\d\d\b\]?"
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("tool", TOOLS)
 def test_same_output(tool: str, workloads: Path, cache: Path) -> None:
     """The same run seen by C, by BCC and by BCC without its compiler: the same bytes."""
