@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Dict
 
+import pytest
+
 from frontends import FRONTENDS
 from oracle.test_bpftrace import asked, maps
 from parity.test_runqlen import CPUS, QUEUE, of_json
@@ -15,6 +17,7 @@ def mean(counts: Dict[int, int]) -> float:
     return sum(length * count for length, count in counts.items()) / sum(counts.values())
 
 
+@pytest.mark.host_only      # bpftrace 0.17 does not find the right struct rq on 6.1, which has two
 def test_lengths(workloads) -> None:
     watched = asked(SCRIPT, 0, "runqlen", [], QUEUE, 0, samplers=CPUS)
     # theirs counts the running one too
