@@ -27,6 +27,8 @@ def instance() -> Iterator[Path]:
     folder = TRACEFS / "instances" / f"bpfduet-{os.getpid()}"
     folder.mkdir()
     try:
+        # the default clock is each CPU's own: a switch could stand before the wake-up that it is of
+        (folder / "trace_clock").write_text("mono")
         for event, what in FILTERS.items():
             (folder / "events/sched" / event / "filter").write_text(what)
             (folder / "events/sched" / event / "enable").write_text("1")

@@ -77,8 +77,9 @@ def test_waits(workloads, args: List[str], column: int) -> None:
         least[row[column]] = max(least.get(row[column], 0), row[3])
     assert set(found) == {*said, watched.pid}
     assert len(said) == 7 * (1 + column)
-    # between its last word and its end each of its threads may have to wait once more
-    assert all(0 < found[key] <= said[key] + 2 for key in said)
+    # between its last word and its end each of its threads may have to wait some more times, if
+    # the CPUs are busy; were all counted twice, it would be 23 more
+    assert all(0 < found[key] <= said[key] + 15 for key in said)
     assert sum(found[key] for key in said) > sum(said.values()) // 2
     unit = {False: 1, True: 1000}["-m" in args]
     for frontend in FRONTENDS:
