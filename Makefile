@@ -3,8 +3,7 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests: check-native, then check-vm
-# make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
+# make check      install what is needed, run all tests on this machine's kernel, or TESTS="tests/parity -k opens"
 # make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
@@ -59,7 +58,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all static objects demo bench-startup check check-native check-vm vm-shell bench install clean tests deps
+.PHONY: all static objects demo bench-startup check check-vm vm-shell bench install clean tests deps
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
@@ -149,11 +148,6 @@ demo:
 	@scripts/demo.sh
 
 check:
-	@$(MAKE) --no-print-directory check-native
-	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm; \
-	else echo "== other kernels: not tested, apt-get is not here to fetch Debian's"; fi
-
-check-native:
 	@scripts/install-deps.sh build run test
 	@scripts/check.sh $(TESTS)
 

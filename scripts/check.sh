@@ -55,5 +55,6 @@ say "tests"
 # a skip that tests/expected_skips.txt does not name is a failure here
 mkdir -p build/vm/host/results
 uname -r >build/vm/host/results/release
+[ $# -gt 0 ] || set -- tests
 BPFDUET_CHECK=1 RENDER_DRIVER=$PWD/build/asan/tests/render_driver "$python" -m pytest -q -p no:cacheprovider \
-	--durations=5 -rs --junitxml=build/vm/host/results/btf.xml tests "$@"
+	--durations=5 -rs --junitxml=build/vm/host/results/btf.xml "$@"
