@@ -71,7 +71,8 @@ def assert_true(watched: Watched, rows: List[dict], threads: bool) -> None:
         assert found[name]["key"] == {"pid": watched.pid, "tid": tid if threads else 0,
                                       "cpu": cpu, "name": name}
         assert found[name]["value"]["references"] == PAGES[name]
-        assert NAPS[name] <= found[name]["value"]["misses"] <= most
+        # on a slow machine a nap may be over before the CPU is left for it
+        assert NAPS[name] * 3 // 4 <= found[name]["value"]["misses"] <= most
 
 
 @pytest.mark.parametrize("args", [[], ["-t"], ["--tid"]])
