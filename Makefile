@@ -3,7 +3,8 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests on this machine's kernel, or TESTS="tests/parity -k opens"
+# make check      install what is needed, run all tests: now check-native
+# make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
 # make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
@@ -58,7 +59,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all static objects demo bench-startup check check-vm vm-shell bench install clean tests deps
+.PHONY: all static objects demo bench-startup check check-native check-vm vm-shell bench install clean tests deps
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
@@ -147,7 +148,9 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 
-check:
+check: check-native
+
+check-native:
 	@scripts/install-deps.sh build run test
 	@scripts/check.sh $(TESTS)
 

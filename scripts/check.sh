@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# The tests on this machine's kernel: what `make check` runs once everything is installed.
+# The tests on this machine's kernel: what `make check-native` runs once everything is installed.
 # Arguments go to pytest.
 set -eu
 cd "$(dirname "$0")/.."

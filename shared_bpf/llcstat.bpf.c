@@ -23,13 +23,16 @@ BPF_COUNT_LOST();
 
 CONFIG(bool, by_thread, false);
 
-/* Entries are a CPU's own, and its samples do not interrupt each other. */
+/* NULL for a task that is not wanted. Entries are a CPU's own, and its samples do not interrupt
+ * each other. */
 static __always_inline struct cache_use *use_of_this_task(void)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct cache_use none = {}, *use;
 	struct cache_key key = {};
 
+	if (!task_matches())
+		return 0;
 	key.pid = id >> 32;
 	if (by_thread)
 		key.tid = id;
@@ -43,11 +46,8 @@ static __always_inline struct cache_use *use_of_this_task(void)
 
 PERF_EVENT(reference)
 {
-	struct cache_use *use;
+	struct cache_use *use = use_of_this_task();
 
-	if (!task_matches())
-		return 0;
-	use = use_of_this_task();
 	if (use)
 		use->references += ctx->sample_period;
 	return 0;
@@ -55,11 +55,8 @@ PERF_EVENT(reference)
 
 PERF_EVENT(miss)
 {
-	struct cache_use *use;
+	struct cache_use *use = use_of_this_task();
 
-	if (!task_matches())
-		return 0;
-	use = use_of_this_task();
 	if (use)
 		use->misses += ctx->sample_period;
 	return 0;

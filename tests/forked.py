@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """BCC's frontend in forks of the tests' own process, which has loaded it, BCC and LLVM already.
 
-In a guest that loading takes five times as long as all the rest of a short run. What is forked
+In a guest that loading takes longer than all the rest of a short run. What is forked
 does from there what ``bpfduet`` does, with arguments, environment, streams and signals of its own.
 """
 from __future__ import annotations

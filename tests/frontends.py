@@ -145,7 +145,8 @@ class Held:
     """A workload that is in its cgroup and has a PID, but does nothing before ``go()``.
 
     What is to be seen of it then begins with its exec of ``argv``: see workload/hold.c.
-    ``uid`` is the user it runs as; ``one_cpu`` keeps it on one CPU.
+    ``uid`` is the user it runs as; ``one_cpu`` keeps it on one CPU. Raises AssertionError if it
+    does not get to where it waits.
     """
 
     def __init__(self, path: Path, argv: Sequence[Argument], uid: Optional[int] = None,
@@ -155,6 +156,16 @@ class Held:
             [str(WORKLOADS / "hold"), *argv], preexec_fn=_entering(path, uid, one_cpu),
             close_fds=False, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.process.pid
+        self._wait_holding()
+
+    def _wait_holding(self) -> None:
+        """Its own start is over: it waits for stdin."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not Path(f"/proc/{self.pid}/syscall").read_text().startswith(READ_OF_STDIN):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.end()
+                raise AssertionError(f"the workload does not wait: {self.process.returncode}")
+            time.sleep(0.001)
 
     def go(self) -> bytes:
         """Let it run to its end; returns what it printed. Raises AssertionError if it failed."""
@@ -179,6 +190,8 @@ class _QueryAttr(ct.Structure):  # pylint: disable=too-few-public-methods
 
 
 BPF_TASK_FD_QUERY = 20
+# read() and its first argument, as /proc/PID/syscall has them
+READ_OF_STDIN = {"x86_64": "0 0x0 "}.get(os.uname().machine, "63 0x0 ")
 SYS_BPF = {"x86_64": 321}.get(os.uname().machine, 280)
 _LIBC = ct.CDLL(None, use_errno=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict
 
 TRACEFS = Path("/sys/kernel/tracing")
+BPFFS = Path("/sys/fs/bpf")
 SECURITYFS = Path("/sys/kernel/security")
 
 
@@ -24,6 +25,13 @@ def mounted(folder: Path, kind: str, probe: str) -> Path:
 def mount_tracefs() -> Path:
     """Where tracefs is mounted, now if not before."""
     return mounted(TRACEFS, "tracefs", "events")
+
+
+def mount_bpffs() -> Path:
+    """Where the BPF file system is mounted, now if not before."""
+    if not os.path.ismount(BPFFS):
+        subprocess.run(["mount", "-t", "bpf", "bpf", str(BPFFS)], check=True)
+    return BPFFS
 
 
 def has_bpf_lsm() -> bool:

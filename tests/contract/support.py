@@ -14,7 +14,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import frontends
 from bpfduet.cgroup import own_cgroup
-from frontends import BIN, BUILD, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
+from frontends import BIN, BUILD, ROOT, SLOWNESS, Argument, Result
 
 MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens
 SPDX = "SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)"

@@ -13,6 +13,7 @@ from typing import Dict, List, Sequence, Set
 import pytest
 
 from frontends import BIN, BUILD, FRONTENDS, PATIENCE_S, ROOT, WORKLOADS, command
+from needs import mount_bpffs
 from parity.network import MAP_LOOKUP_BATCH, own_network
 from parity.test_old_style import SOURCE as OLD_STYLE
 from parity.test_old_style import built as build_old_style
@@ -101,9 +102,7 @@ def command_lines(frontend: str, tool: str, old_style: Path) -> List[List[str]]:
 def given_commands(workloads, old_style: Path, tmp_path_factory: pytest.TempPathFactory
                    ) -> Dict[str, Dict[str, Set[str]]]:
     """Commands by frontend and tool. Each tool is run once: strace is slow."""
-    root = Path("/sys/fs/bpf")
-    if not os.path.ismount(root):
-        subprocess.run(["mount", "-t", "bpf", "bpf", str(root)], check=True)
+    mount_bpffs()
     calls = tmp_path_factory.mktemp("strace") / "calls"
     with own_network():
         return {frontend: {tool: set().union(*[

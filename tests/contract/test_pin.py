@@ -13,6 +13,7 @@ from typing import Iterator
 import pytest
 
 from frontends import FRONTENDS, PATIENCE_S, WORKLOADS, Running, cgroup, in_cgroup, run
+from needs import mount_bpffs
 
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
 GETPGID = 121
@@ -21,10 +22,7 @@ GETPGID = 121
 @pytest.fixture(name="bpffs")
 def bpf_file_system() -> Iterator[Path]:
     """A folder for the pins, not there yet."""
-    root = Path("/sys/fs/bpf")
-    if not os.path.ismount(root):
-        subprocess.run(["mount", "-t", "bpf", "bpf", str(root)], check=True)
-    folder = root / f"bpfduet-pins-{os.getpid()}"
+    folder = mount_bpffs() / f"bpfduet-pins-{os.getpid()}"
     yield folder
     if folder.exists():
         for path in folder.iterdir():

@@ -13,7 +13,8 @@ from typing import Callable, Dict, List, Sequence
 import pytest
 
 from bpfduet import compiled
-from frontends import FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, in_cgroup, watch
+from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
+                       start, watch)
 from parity.same import STAMP, masked
 from support import (SPDX, counting_tool, held, opens, seen, still_there, trace_pipe_is_free,
                      write_tool)
@@ -49,9 +50,7 @@ def command(script: str, tool: str, args: Sequence[Argument] = ()) -> List[Argum
 
 def finished(argv: Sequence[Argument], **env: str) -> Result:
     """Run to the end."""
-    done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
-                          stderr=subprocess.PIPE, env={**os.environ, **env}, timeout=PATIENCE_S)
-    return Result(done.stdout, done.stderr, done.returncode)
+    return finish(start(argv, env))
 
 
 def compilations(tool: str, *args: str, **env: str) -> int:

@@ -13,7 +13,7 @@ from frontends import FRONTENDS, watch
 from oracle.test_bpftrace import asked, maps
 from oracle.test_stock import stock
 from parity import test_biolatency, test_bitesize
-from parity.disks import own_disk
+from parity.disks import kernels_number, own_disk
 
 
 @pytest.fixture(name="disk")
@@ -33,9 +33,10 @@ def test_bitesize_text(workloads, disk: Path) -> None:
         assert result.stderr + result.stdout == theirs
 
 
-# The workload has one request at a time, all of the first sector.
+# The workload has one request at a time, all of the first sector. It may have to be read itself,
+# of another disk.
 SCRIPT = """
-tracepoint:block:block_rq_issue HERE { @began[args->dev, args->sector] = nsecs; }
+tracepoint:block:block_rq_issue /cgroup == {cgroup_id} && args->dev == DISK/ { @began[args->dev, args->sector] = nsecs; }
 tracepoint:block:block_rq_complete /@began[args->dev, args->sector]/ {
     $us = (nsecs - @began[args->dev, args->sector]) / 1000;
     @count = count(); @us = sum($us); delete(@began[args->dev, args->sector]);
@@ -44,7 +45,8 @@ tracepoint:block:block_rq_complete /@began[args->dev, args->sector]/ {
 
 def test_biolatency_counts(workloads, disk: Path) -> None:
     """As many requests; times of the same size."""
-    watched = asked(SCRIPT, 2, "biolatency", ["-e", "-d", disk.name],
+    script = SCRIPT.replace("DISK", str(kernels_number(disk)))
+    watched = asked(script, 2, "biolatency", ["-e", "-d", disk.name],
                     test_biolatency.workload(disk), 2)
     theirs = maps(watched)
     assert theirs["@count"] == test_biolatency.TOTAL

@@ -11,7 +11,7 @@ from typing import Dict, List
 
 import pytest
 
-from frontends import FRONTENDS, WORKLOADS, Watched, watch
+from frontends import FRONTENDS, Watched, watch
 
 if not shutil.which("bpftrace"):
     pytest.skip("bpftrace is not installed", allow_module_level=True)

@@ -8,7 +8,7 @@ import pytest
 
 from frontends import FRONTENDS, WORKLOADS, seconds
 from oracle.test_stock import beside
-from parity.test_funclatency import (BANNER, CALLS, DEPTH, FUNCTION, PROGRAMS, UNITS, WORKLOAD,
+from parity.test_funclatency import (BANNER, DEPTH, FUNCTION, PROGRAMS, UNITS, WORKLOAD,
                                      check_text)
 from parity.histogram import drawn, read
 

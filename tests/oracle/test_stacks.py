@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import List, Tuple
 
 import pytest
 
-from frontends import FRONTENDS, ROOT, Running, _entering, cgroup
-from parity.test_offcputime import COUNT, LONG, MILLISECONDS
+from frontends import FRONTENDS, ROOT, Running, cgroup
+from parity.test_offcputime import COUNT, LONG, sleep_through
 from parity.test_profile import FAST, HOT, burn_for_a_while, burning, wait_sampling
 from parity.test_symbols import build
 
@@ -70,11 +69,7 @@ def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
         ends.callback(theirs.end)
         ours.wait_ready()
         theirs.wait_ready()
-        process = ends.enter_context(subprocess.Popen(
-            [str(waits), str(COUNT), str(MILLISECONDS)], preexec_fn=_entering(group, None),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        ends.callback(process.kill)
-        assert process.stdout and process.stdout.readline() == b"done\n"
+        sleep_through(waits, group, ends)
         said = theirs.finish().lines()
         (report,) = ours.finish().objects()
     entry = max(report["data"], key=lambda entry: entry["value"])

@@ -2,17 +2,16 @@
 """The stock BCC tools beside ours, on the same workload at the same time: the same text."""
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import List, Tuple
 
 import pytest
 
 from frontends import FRONTENDS, ROOT, WORKLOADS, Watched, watch
 from oracle.stock import CHANGES, file_of
+from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import masked
 
 for _tool in CHANGES:
@@ -65,27 +64,12 @@ def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
     assert len(text.splitlines()) > (3 if "-x" in args or "-F" in args else 4)
 
 
-@pytest.fixture(name="pinned")
-def pinned_map() -> Iterator[Path]:
-    """An empty hash map of u64, pinned: the stock execsnoop can only be limited by one."""
-    if not os.path.ismount("/sys/fs/bpf"):
-        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
-    path = Path(f"/sys/fs/bpf/bpfduet-stock-{os.getpid()}")
-    subprocess.run(["bpftool", "map", "create", str(path), "type", "hash", "key", "8", "value", "8",
-                    "entries", "1024", "name", "chosen"], check=True)
-    yield path
-    path.unlink()
-
-
 @pytest.mark.host_only
 @pytest.mark.parametrize("args", [
     "", "-x", "-x -q", "-U -T", "-t", "-x -n exec", "-l again.[13]", "-P {pid} -x",
     "-x --max-args 7", "--max-args 21"])
 def test_execsnoop(workloads, pinned: Path, args: str) -> None:
-    def fill(group: Path) -> None:
-        key = [str(byte) for byte in group.stat().st_ino.to_bytes(8, "little")]
-        subprocess.run(["bpftool", "map", "update", "pinned", str(pinned), "key", *key, "value",
-                        *["0"] * 8], check=True)
+    """The stock one can only be limited by a pinned map."""
     # no empty argument: the stock tool loses it on Linux 6.12 and before
     execs = [[LEAVE, "leave"], [LEAVE, "other", "a", "b c", 'quo"te'],
              ["/bpfduet/missing", "x", "1"], ["/tmp", "folder"], [LEAVE, "leave", *["many"] * 18],
@@ -96,7 +80,8 @@ def test_execsnoop(workloads, pinned: Path, args: str) -> None:
     for index, one in enumerate(execs):
         words += ["--"] * (index > 0) + ["execve", *one]
     both = f"{args} --cgroupmap {pinned}"
-    watched = beside("execsnoop", both, both, words, (4, 2), prepare=fill)
+    watched = beside("execsnoop", both, both, words, (4, 2),
+                     prepare=filling(pinned, "--cgroupmap", True))
     masks = []
     if "-T" in args:
         masks.append((rb"^\d\d:\d\d:\d\d ", b"WALL     "))

@@ -13,6 +13,12 @@ def _without_scheduler(path: Path) -> None:
     (Path("/sys/block") / path.name / "queue/scheduler").write_text("none")
 
 
+def kernels_number(path: Path) -> int:
+    """The number by which the kernel knows a disk: 12 bits are its major, 20 its minor."""
+    device = path.stat().st_rdev
+    return os.major(device) << 20 | os.minor(device)
+
+
 @contextlib.contextmanager
 def own_disk(folder: Path) -> Iterator[Path]:
     """A disk that may be overwritten: the one that BPFDUET_DISK names, or a loop device over a

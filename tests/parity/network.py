@@ -10,7 +10,7 @@ import time
 from typing import Dict, Iterator, List, Sequence, Tuple
 
 from frontends import (FORMATS, FRONTENDS, PATIENCE_S, WORKLOADS, Argument, Result, Running,
-                       command)
+                       command, finish, start)
 from parity.same import masked
 
 CLONE_NEWNET = 0x40000000
@@ -43,11 +43,8 @@ MAP_LOOKUP_BATCH, LINK_CREATE = "24", "28"
 def run_without(commands: Sequence[str], frontend: str, tool: str, args: Sequence[Argument]
                 ) -> Result:
     """Run a tool as on a kernel whose bpf() does not know these commands."""
-    done = subprocess.run([str(WORKLOADS / "lacks"), *commands, "--",
-                           *command(frontend, tool, args)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE_S,
-                          check=False)
-    return Result(done.stdout, done.stderr, done.returncode)
+    return finish(start([str(WORKLOADS / "lacks"), *commands, "--",
+                         *command(frontend, tool, args)]))
 
 
 def count_filters() -> int:

@@ -6,17 +6,17 @@ import os
 import struct
 import subprocess
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
+
+from needs import mount_bpffs
 
 
 @pytest.fixture(name="pinned")
 def pinned_map() -> Iterator[Path]:
     """An empty hash map of u64 pinned in the BPF file system."""
-    if not os.path.ismount("/sys/fs/bpf"):
-        subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
-    path = Path(f"/sys/fs/bpf/bpfduet-test-{os.getpid()}")
+    path = mount_bpffs() / f"bpfduet-test-{os.getpid()}"
     subprocess.run(["bpftool", "map", "create", str(path), "type", "hash", "key", "8", "value", "8",
                     "entries", "16", "name", "chosen"], check=True)
     yield path
@@ -28,3 +28,12 @@ def put(path: Path, key: int) -> None:
     bytes_of = [str(byte) for byte in struct.pack("<Q", key)]
     subprocess.run(["bpftool", "map", "update", "pinned", str(path), "key", *bytes_of, "value",
                     *["0"] * 8], check=True)
+
+
+def filling(path: Path, option: str, inside: bool) -> Callable[[Path], None]:
+    """For ``watch(prepare=...)``: puts what ``option`` limits a tool to into a pinned map, so that
+    the workload is ``inside``, or something else."""
+    def fill(group: Path) -> None:
+        place = group if option == "--cgroupmap" else Path("/proc/self/ns/mnt")
+        put(path, place.stat().st_ino if inside else 1)
+    return fill

@@ -15,7 +15,7 @@ import pytest
 
 from frontends import FRONTENDS, WORKLOADS, Running, Watched, run, seconds, watch
 from needs import mount_tracefs
-from parity.disks import own_disk
+from parity.disks import kernels_number, own_disk
 from parity.same import masked
 
 DISKIO = str(WORKLOADS / "diskio")
@@ -82,15 +82,13 @@ def test_requests(workloads, disk: Path, args: List[str], keys: Dict[str, int]) 
     keys = {key.replace("{disk}", disk.name): count for key, count in keys.items()}
     assert sections(watched) == keys
     unit = "msecs" if "-m" in args else "usecs"
-    dev = disk.stat().st_rdev
-    number = (dev >> 8 & 0xfff) << 20 | (dev & 0xff)
     for frontend in FRONTENDS:
         text = watched.results[frontend, "text"]
         assert text.stderr == BANNER and text.stdout.startswith(b"\n")
         (report,) = watched.results[frontend, "json"].objects()
         assert {section["unit"] for section in report["data"]} == {unit}
         if "-D" in args:
-            assert [section["key"] for section in report["data"]] == [{"part": number}]
+            assert [section["key"] for section in report["data"]] == [{"part": kernels_number(disk)}]
         elif "-F" in args:
             assert [section["key"]["part"] for section in report["data"]] == sorted(BITS.values())
 

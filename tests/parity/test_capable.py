@@ -11,7 +11,7 @@ import pytest
 from frontends import FRONTENDS, WORKLOADS, Watched, run, seconds, watch
 from needs import NEEDS
 from parity.by_kprobes import by_kprobes
-from parity.pinned import pinned_map, put  # noqa: F401  # pylint: disable=unused-import
+from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import STAMP, Masks, assert_same, masked
 
 COUNT = 23
@@ -83,11 +83,8 @@ def test_filters(workloads, args: str, caps: List[int]) -> None:
 @pytest.mark.parametrize("inside", [True, False])
 def test_pinned(workloads, pinned: Path, option: str, inside: bool) -> None:
     """With --cgroupmap --unique goes by cgroup: two processes of one are the same."""
-    def fill(group: Path) -> None:
-        place = group if option == "--cgroupmap" else Path("/proc/self/ns/mnt")
-        put(pinned, place.stat().st_ino if inside else 1)
     watched = watch("capable", [option, str(pinned), "--unique", *ONLY], WORKLOAD, 1, ["text"],
-                    bystander=WORKLOAD, prepare=fill)
+                    bystander=WORKLOAD, prepare=filling(pinned, option, inside))
     head, *found = assert_same(watched, MASKS, ["text"])["text"].splitlines()
     assert head == HEAD
     assert [int(one.split()[4]) for one in found] == \

@@ -18,6 +18,7 @@ import pytest
 
 from bpfduet import libbpf
 from frontends import FRONTENDS, SLOWNESS, WORKLOADS, Running, command, run, seconds
+from needs import mount_bpffs
 from parity.network import (LINK_CREATE, MAP_LOOKUP_BATCH, TC_LINKS, count_filters, own_network,
                             run_without, wait_for_filters, watch_network)
 
@@ -216,10 +217,7 @@ FRAME = ETHERNET + IPV4 + UDP + SIZE
 @pytest.fixture(name="bpffs")
 def bpf_file_system() -> Iterator[Path]:
     """A folder for pins, not there yet; the tool removes it."""
-    root = Path("/sys/fs/bpf")
-    if not os.path.ismount(root):
-        subprocess.run(["mount", "-t", "bpf", "bpf", str(root)], check=True)
-    folder = root / f"bpfduet-flows-{os.getpid()}"
+    folder = mount_bpffs() / f"bpfduet-flows-{os.getpid()}"
     yield folder
     assert not folder.exists()
 

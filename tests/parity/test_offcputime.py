@@ -24,6 +24,16 @@ def _waits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("offcputime"), ["waits.c"], ["-static"])
 
 
+def sleep_through(waits: Path, group: Path, ends: contextlib.ExitStack) -> int:
+    """Return when the workload has slept all its sleeps; its PID. It stays until ``ends``."""
+    process = ends.enter_context(subprocess.Popen(
+        [str(waits), str(COUNT), str(MILLISECONDS)], preexec_fn=_entering(group, None),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    ends.callback(process.kill)
+    assert process.stdout and process.stdout.readline() == b"done\n"
+    return process.pid
+
+
 def waited(waits: Path, runs: Dict[str, Sequence[str]]
            ) -> Tuple[int, Dict[Tuple[str, str], Result]]:
     """The workload's PID and what each frontend printed in each of the runs, side by side."""
@@ -36,15 +46,11 @@ def waited(waits: Path, runs: Dict[str, Sequence[str]]
                 ends.callback(tracers[frontend, name].end)
         for tracer in tracers.values():
             tracer.wait_ready()
-        process = ends.enter_context(subprocess.Popen(
-            [str(waits), str(COUNT), str(MILLISECONDS)], preexec_fn=_entering(group, None),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
-        ends.callback(process.kill)
-        assert process.stdout and process.stdout.readline() == b"done\n"
+        pid = sleep_through(waits, group, ends)
         results = {key: tracer.finish() for key, tracer in tracers.items()}
         for key, result in results.items():
             assert result.status == 0, (key, result)
-        return process.pid, results
+        return pid, results
 
 
 def masked(text: bytes) -> bytes:

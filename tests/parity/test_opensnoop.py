@@ -12,7 +12,7 @@ from typing import Iterator, List, Optional, Sequence
 import pytest
 
 from frontends import FORMATS, FRONTENDS, SLOWNESS, WORKLOADS, Watched, run, seconds, watch
-from parity.pinned import pinned_map, put  # noqa: F401  # pylint: disable=unused-import
+from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import STAMP, Masks, assert_same, csv_text, rising
 
 PROGRAMS = 3
@@ -304,12 +304,9 @@ def test_odd_names(workloads: Path) -> None:
 @pytest.mark.parametrize("inside", [True, False])
 def test_pinned_map(folder: Path, pinned: Path, option: str, inside: bool) -> None:
     """Only tasks whose cgroup or mount namespace is in the map."""
-    def fill(group: Path) -> None:
-        place = group if option == "--cgroupmap" else Path("/proc/self/ns/mnt")
-        put(pinned, place.stat().st_ino if inside else 1)
     words = steps(folder)
     watched = watch("opensnoop", [option, str(pinned)], places(words), PROGRAMS, ["text"],
-                    prepare=fill)
+                    prepare=filling(pinned, option, inside))
     check(watched, expected(watched.said, words) if inside else [])
 
 

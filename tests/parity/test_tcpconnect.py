@@ -13,7 +13,7 @@ from frontends import FRONTENDS, WORKLOADS, Watched, run, watch
 from needs import NEEDS
 from parity.by_kprobes import by_kprobes
 from parity.network import own_network
-from parity.pinned import pinned_map, put  # noqa: F401  # pylint: disable=unused-import
+from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import STAMP, Masks, assert_same, masked, rising
 
 CONNECTS = str(WORKLOADS / "connects")
@@ -99,10 +99,8 @@ def test_filters(workloads, tmp_path: Path, args: str, keep: Callable[[Connect],
 @pytest.mark.parametrize("option", ["--cgroupmap", "--mntnsmap"])
 @pytest.mark.parametrize("inside", [True, False])
 def test_pinned(workloads, pinned: Path, option: str, inside: bool) -> None:
-    def fill(group: Path) -> None:
-        place = group if option == "--cgroupmap" else Path("/proc/self/ns/mnt")
-        put(pinned, place.stat().st_ino if inside else 1)
-    watched = watch("tcpconnect", [option, str(pinned)], WORKLOAD, 2, ["text"], prepare=fill)
+    watched = watch("tcpconnect", [option, str(pinned)], WORKLOAD, 2, ["text"],
+                    prepare=filling(pinned, option, inside))
     same = assert_same(watched, MASKS, ["text"], quiet=False)
     wanted = connects(watched) if inside else []
     assert same["text"].splitlines() == [HEAD, *map(text_line, wanted)]

@@ -39,7 +39,7 @@ def columns() -> List[Tuple[str, Counts]]:
     """Heading and counts of every kernel and mode, the machine's own kernel last."""
     found = []
     for place in sorted(FOLDER.glob("*/results/release")):
-        release = place.read_text().strip()
+        release = ".".join(place.read_text().split(".")[:2])
         for mode, (suite, frontend) in MODES.items():
             file = place.with_name(f"{suite}.xml")
             if file.exists():
