@@ -6,6 +6,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ COMPILE = ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static",
 
 def pytest_configure(config: pytest.Config) -> None:
     """The folders whose tests trace, by a marker that pytest knows."""
+    # A shell starts programs in the background with SIGINT ignored, which tracers would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Skips())
     config.addinivalue_line("markers", "kernel: traces; needs root and the built tools")
     config.addinivalue_line("markers", "needs(what): skipped where tests/needs.py does not find it")

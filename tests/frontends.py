@@ -141,6 +141,28 @@ def in_cgroup(path: Path, argv: Sequence[Argument], **kwargs) -> subprocess.Comp
                           check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **kwargs)
 
 
+# What programs wait in, as /proc/PID/syscall has it: poll, select, nanosleep, rt_sigtimedwait,
+# clock_nanosleep, epoll_wait, pselect6, ppoll, epoll_pwait; those that arm64 has too.
+READ = {"x86_64": "0"}.get(os.uname().machine, "63")
+PAUSES = set("7 23 35 128 230 232 270 271 281".split() if os.uname().machine == "x86_64" else
+             "22 72 73 101 115 137".split())
+
+
+def wait_in_call(process: subprocess.Popen, calls: Set[str]) -> None:
+    """Return when a program is blocked in one of these system calls, and so has nothing to do.
+
+    Raises AssertionError if it ends before or never is.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        with contextlib.suppress(OSError):      # it may just end
+            if Path(f"/proc/{process.pid}/syscall").read_text().split()[0] in calls:
+                return
+        assert process.poll() is None, f"it ended: {process.returncode}"
+        assert time.monotonic() < deadline, "it never waits"
+        time.sleep(0.001)
+
+
 class Held:
     """A workload that is in its cgroup and has a PID, but does nothing before ``go()``.
 
@@ -156,16 +178,11 @@ class Held:
             [str(WORKLOADS / "hold"), *argv], preexec_fn=_entering(path, uid, one_cpu),
             close_fds=False, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.process.pid
-        self._wait_holding()
-
-    def _wait_holding(self) -> None:
-        """Its own start is over: it waits for stdin."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not Path(f"/proc/{self.pid}/syscall").read_text().startswith(READ_OF_STDIN):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.end()
-                raise AssertionError(f"the workload does not wait: {self.process.returncode}")
-            time.sleep(0.001)
+        try:
+            wait_in_call(self.process, {READ})     # not still loaded, when a tracer begins
+        except AssertionError:
+            self.end()
+            raise
 
     def go(self) -> bytes:
         """Let it run to its end; returns what it printed. Raises AssertionError if it failed."""
@@ -190,8 +207,6 @@ class _QueryAttr(ct.Structure):  # pylint: disable=too-few-public-methods
 
 
 BPF_TASK_FD_QUERY = 20
-# read() and its first argument, as /proc/PID/syscall has them
-READ_OF_STDIN = {"x86_64": "0 0x0 "}.get(os.uname().machine, "63 0x0 ")
 SYS_BPF = {"x86_64": 321}.get(os.uname().machine, 280)
 _LIBC = ct.CDLL(None, use_errno=True)
 
@@ -271,6 +286,12 @@ class Running:
                 raise AssertionError(f"{self.frontend} attached nothing: "
                                      f"{self.process.communicate()}")
             time.sleep(0.01)
+
+    def settle(self) -> None:
+        """Return when it waits, ``SETTLE_S`` from now or later. Others than our own tools may go on
+        preparing after they have attached, and lose what they have not yet read when they end."""
+        time.sleep(SETTLE_S)
+        wait_in_call(self.process, PAUSES)
 
     def finish(self, number: int = signal.SIGINT) -> Result:
         """End it with a signal and collect what it printed."""
@@ -382,11 +403,11 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
             tracer.wait_ready()
         if bystander:
             in_cgroup(group, bystander, close_fds=False)
-        if others:
-            time.sleep(SETTLE_S)    # they may open their buffers after they attach
+        for name in others or ():
+            tracers[name, "text"].settle()
         said = held.go()
-        if others:
-            time.sleep(SETTLE_S)    # nor do all of them drain what is left when they end
+        for name in others or ():
+            tracers[name, "text"].settle()
         results = {key: tracer.finish(end) if end else tracer.result()
                    for key, tracer in tracers.items()}
         for key, result in results.items():

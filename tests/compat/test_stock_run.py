@@ -49,15 +49,6 @@ class Subject:
         self.process.communicate(timeout=frontends.PATIENCE_S)
 
 
-def perf_events(pid: int) -> int:
-    """How many perf events a process has open."""
-    folder = Path(f"/proc/{pid}/fd")
-    links = []
-    with contextlib.suppress(OSError):
-        links = [os.readlink(link) for link in folder.iterdir()]
-    return links.count("anon_inode:[perf_event]")
-
-
 class Tool:
     """A running stock tool, with the headers that are cut for what it compiles with these options.
 
@@ -80,7 +71,7 @@ class Tool:
                                         env=environment)
         pid = self.process.pid
         self._wait(lambda: frontends.attachments(pid) >= programs
-                   and frontends.perf_buffers(pid) >= buffers and perf_events(pid) >= sampled)
+                   and frontends.perf_buffers(pid) >= buffers and frontends.perf_events(pid) >= sampled)
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + frontends.PATIENCE_S
@@ -99,7 +90,8 @@ class Tool:
         return self.output()
 
     def finish(self) -> str:
-        """Ctrl-C; all that it printed."""
+        """Ctrl-C, once it waits for that; all that it printed."""
+        frontends.wait_in_call(self.process, frontends.PAUSES)
         self.process.send_signal(signal.SIGINT)
         self.process.wait(frontends.PATIENCE_S)
         return self.output()

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import List
 
@@ -87,7 +86,7 @@ def test_foreign_object(foreign: Path, tmp_path: Path, output: str) -> None:
         for _ in range(23):
             with subprocess.Popen([str(program)]) as process:
                 pids.append(process.pid)
-        time.sleep(0.2)
+        tracer.settle()
         result = tracer.finish(signal.SIGINT)
     finally:
         tracer.end()

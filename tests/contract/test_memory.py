@@ -15,7 +15,8 @@ from typing import List
 
 import pytest
 
-from frontends import BUILD, ROOT, Argument, Result, cgroup, in_cgroup, attachments
+from frontends import (BUILD, PAUSES, ROOT, Argument, Result, attachments, cgroup, in_cgroup,
+                       wait_in_call)
 from support import environment, opens, run, seen, trace_pipe_is_free
 
 pytestmark = pytest.mark.host_only
@@ -93,7 +94,7 @@ def test_trace_pipe(sanitized: Path) -> None:
                 assert process.poll() is None and time.monotonic() < deadline
                 time.sleep(0.01)
             in_cgroup(group, ["/bin/true"])
-            time.sleep(0.2)
+            wait_in_call(process, PAUSES)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
     clean(Result(out, err, process.returncode), 0)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Dict, Iterator, List
 
 import pytest
 
-from frontends import FRONTENDS, SETTLE_S, WORKLOADS, Running, cgroup, in_cgroup, run
+from frontends import FRONTENDS, WORKLOADS, Running, cgroup, in_cgroup, run
 from parity.network import own_network, run_beside
 
 ETHERNET = 14
@@ -96,7 +95,7 @@ def test_pktsize(frontend: str) -> None:
         try:
             for tracer in tracers:
                 tracer.wait_ready()
-            time.sleep(SETTLE_S)    # it may go on preparing after it has attached
+            tracers[1].settle()
             in_cgroup(group, WORKLOAD[:7])
             ours, theirs = [tracer.finish() for tracer in tracers]
         finally:

@@ -46,6 +46,7 @@ def test_profile_and_bpftrace(workloads, tmp_path: Path) -> None:
         ends.callback(theirs.end)
         wait_sampling(ours)
         wait_sampling(theirs)
+        theirs.settle()
         burn_for_a_while(process.pid)
         said = theirs.finish().lines()
         (report,) = ours.finish().objects()
@@ -69,6 +70,7 @@ def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
         ends.callback(theirs.end)
         ours.wait_ready()
         theirs.wait_ready()
+        theirs.settle()
         sleep_through(waits, group, ends)
         said = theirs.finish().lines()
         (report,) = ours.finish().objects()
@@ -94,6 +96,7 @@ def test_stock_profile(workloads, tmp_path: Path, style: List[str]) -> None:
             ends.callback(tracer.end)
         for tracer in tracers.values():
             wait_sampling(tracer)
+        tracers["stock"].settle()
         burn_for_a_while(process.pid)
         texts = {}
         for name, tracer in tracers.items():

@@ -14,8 +14,8 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from frontends import (FRONTENDS, PATIENCE_S, SLOWNESS, Result, Running, _entering, cgroup, run,
-                       seconds)
+from frontends import (FRONTENDS, PATIENCE_S, SLOWNESS, Result, Running, _entering, cgroup,
+                       perf_events, run, seconds)
 from parity.test_symbols import build
 
 CPUS = os.cpu_count() or 1
@@ -59,13 +59,7 @@ def burn_for_a_while(pid: int) -> None:
 def wait_sampling(tracer: Running) -> None:
     """Return when a tool samples on every CPU; fail if it ends before or never does."""
     deadline = time.monotonic() + PATIENCE_S
-    folder = Path(f"/proc/{tracer.process.pid}/fd")
-    while True:
-        links = []
-        with contextlib.suppress(OSError):
-            links = [os.readlink(link) for link in folder.iterdir()]
-        if links.count("anon_inode:[perf_event]") >= CPUS:
-            return
+    while perf_events(tracer.process.pid) < CPUS:
         assert tracer.process.poll() is None, tracer.result()
         assert time.monotonic() < deadline
         time.sleep(0.01)
