@@ -17,7 +17,7 @@ _RUST_ESCAPES = {b"SP": b"@", b"BP": b"*", b"RF": b"&", b"LT": b"<", b"GT": b">"
                  b"RP": b")", b"C": b","}
 _RUST_SPECIAL = re.compile(rb"\$(u([0-9a-f]{1,6})|[A-Z]{1,2})\$|\.\.")
 _RUST_HASH = re.compile(rb"h[0-9a-f]{16}")
-_LENGTH = re.compile(rb"[1-9][0-9]{0,5}")
+_LENGTH = re.compile(rb"[1-9][0-9]{0,5}(?![0-9])")
 
 
 def demangle(name: bytes) -> bytes:

@@ -61,6 +61,13 @@ def test_demangle_same(what: List[bytes]) -> None:
     assert demangled_by_c(what) == [demangle(name) for name in what]
 
 
+def test_demangle_long_length() -> None:
+    """A length of seven digits is none, nor are its first six."""
+    name = b"_ZN1234560" + b"a" * 123455 + b"17h0123456789abcdefE"
+    assert demangle(name) == name
+    assert demangled_by_c([name]) == [name]
+
+
 def test_demangle_as_binutils() -> None:
     """binutils says the same of names that compilers give."""
     for style, real in (("gnu-v3", [name for name in MANGLED if b"17h" not in name]),
