@@ -148,16 +148,20 @@ PAUSES = set("7 23 35 128 230 232 270 271 281".split() if os.uname().machine == 
              "22 72 73 101 115 137".split())
 
 
+def in_call(process: subprocess.Popen, calls: Set[str]) -> bool:
+    """Is a program blocked in one of these system calls?"""
+    with contextlib.suppress(OSError):          # it may just end
+        return Path(f"/proc/{process.pid}/syscall").read_text().split()[0] in calls
+    return False
+
+
 def wait_in_call(process: subprocess.Popen, calls: Set[str]) -> None:
     """Return when a program is blocked in one of these system calls, and so has nothing to do.
 
     Raises AssertionError if it ends before or never is.
     """
     deadline = time.monotonic() + PATIENCE_S
-    while True:
-        with contextlib.suppress(OSError):      # it may just end
-            if Path(f"/proc/{process.pid}/syscall").read_text().split()[0] in calls:
-                return
+    while not in_call(process, calls):
         assert process.poll() is None, f"it ended: {process.returncode}"
         assert time.monotonic() < deadline, "it never waits"
         time.sleep(0.001)
@@ -299,6 +303,24 @@ class Running:
             self.process.send_signal(number)
         return self.result()
 
+    def interrupt(self) -> Result:
+        """``finish`` for those that ``settle`` is for. bpftrace hears a signal only if that ends its
+        wait for events: one that comes when the wait has just timed out is lost. So one that waits
+        on, and has detached nothing, gets another."""
+        deadline = time.monotonic() + PATIENCE_S
+        held = attachments(self.process.pid)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        while True:
+            try:
+                out, err = self.process.communicate(timeout=5 * SETTLE_S)
+                return Result(out, err, self.process.returncode)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    raise
+            if in_call(self.process, PAUSES) and attachments(self.process.pid) == held:
+                self.process.send_signal(signal.SIGINT)
+
     def result(self) -> Result:
         """Wait for its end and collect what it printed."""
         out, err = self.process.communicate(timeout=PATIENCE_S)
@@ -408,7 +430,8 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
         said = held.go()
         for name in others or ():
             tracers[name, "text"].settle()
-        results = {key: tracer.finish(end) if end else tracer.result()
+        results = {key: tracer.interrupt() if key[0] in (others or ()) else
+                   tracer.finish(end) if end else tracer.result()
                    for key, tracer in tracers.items()}
         for key, result in results.items():
             assert result.status == 0, f"{key}: {result}"

@@ -48,7 +48,7 @@ def test_profile_and_bpftrace(workloads, tmp_path: Path) -> None:
         wait_sampling(theirs)
         theirs.settle()
         burn_for_a_while(process.pid)
-        said = theirs.finish().lines()
+        said = theirs.interrupt().lines()
         (report,) = ours.finish().objects()
     stacks = {tuple(functions(stack)): count for line in said if line
               for stack, count in json.loads(line)["data"]["@"].items()}
@@ -72,7 +72,7 @@ def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
         theirs.wait_ready()
         theirs.settle()
         sleep_through(waits, group, ends)
-        said = theirs.finish().lines()
+        said = theirs.interrupt().lines()
         (report,) = ours.finish().objects()
     entry = max(report["data"], key=lambda entry: entry["value"])
     counts = {plain(functions(key.replace(",", "\n"))): count
@@ -100,7 +100,7 @@ def test_stock_profile(workloads, tmp_path: Path, style: List[str]) -> None:
         burn_for_a_while(process.pid)
         texts = {}
         for name, tracer in tracers.items():
-            text = tracer.finish().stdout.decode()
+            text = (tracer.interrupt() if name == "stock" else tracer.finish()).stdout.decode()
             # the stack of the chain alone, which has nearly all samples: an interrupt, or the first
             # instructions of a function, may come to one and not to the other, and the stock tool
             # prints its innermost function twice

@@ -210,7 +210,7 @@ def test_older_kernels(frontend: str, lacking: Sequence[str]) -> None:
 
 KEY = struct.Struct("=16s16s4s2H")
 VALUE = struct.Struct("=2QI4x")
-COUNT, SIZE = 150000, 100
+COUNT, SIZE = int(150000 * SLOWNESS), 100
 FRAME = ETHERNET + IPV4 + UDP + SIZE
 
 
