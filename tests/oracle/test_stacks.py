@@ -58,7 +58,6 @@ def test_profile_and_bpftrace(workloads, tmp_path: Path) -> None:
     assert tuple(max(report["data"], key=lambda entry: entry["value"])["user"]) == hot
 
 
-@pytest.mark.host_only      # in a guest bpftrace may take minutes for the names
 def test_offcputime_and_bpftrace(workloads, tmp_path: Path) -> None:
     """Both stacks of a sleep, to the last frame, and how many there were."""
     waits = build(tmp_path, ["waits.c"], ["-static"])

@@ -169,6 +169,7 @@ def test_other_disk(workloads, disk: Path) -> None:
     assert sections(watched) == {}
 
 
+@pytest.mark.host_only
 def test_intervals(workloads, disk: Path) -> None:
     """INTERVAL COUNT, -T: emptied between."""
     watched = watch("biolatency", ["-T", "-d", disk.name, seconds(2), "2"], workload(disk), 2,

@@ -84,6 +84,7 @@ def test_other_disk(workloads, disk: Path) -> None:
         assert done.status == 2 and done.stderr.startswith(b"bitesize: no such disk 'null'\n")
 
 
+@pytest.mark.host_only
 def test_intervals(workloads, disk: Path) -> None:
     watched = watch("bitesize", ["-d", disk.name, "-i", seconds(2), "--count", "2"], workload(disk),
                     1, ["text"], end=None)

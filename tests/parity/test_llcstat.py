@@ -110,6 +110,7 @@ def test_filters(workloads, args: List[str], seen: bool) -> None:
         assert lines == [HEADER, NOTHING]
 
 
+@pytest.mark.host_only
 def test_intervals(workloads) -> None:
     """Emptied between: what the first report had the second has not."""
     args = [*EVERY_EVENT, "--comm", "some", "--interval", seconds(4), "--count", "2"]

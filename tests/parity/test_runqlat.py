@@ -151,6 +151,7 @@ def test_nested_cgroup(workloads, inside: bool) -> None:
     assert {row[0] for row in watched.said} <= set(found) if inside else found == {}
 
 
+@pytest.mark.host_only
 def test_intervals(workloads) -> None:
     """INTERVAL COUNT, -T: a report each, with its time, emptied between."""
     watched = watch("runqlat", ["-T", seconds(2), "2"], WORKLOAD, 3, ["text"], end=None)

@@ -132,6 +132,7 @@ def test_filters(workloads, args: List[str], shown: bool) -> None:
             assert counts == {}
 
 
+@pytest.mark.host_only
 def test_intervals(workloads) -> None:
     """INTERVAL COUNT, -T: emptied between."""
     watched = watch("runqlen", ["-T", seconds(4), "2"], QUEUE, 0, ["text"], end=None,

@@ -92,6 +92,7 @@ def test_filters(workloads, args: List[str], exits: int) -> None:
     assert bool(found) == bool(exits)
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, reports, least_s", [
     ([seconds(4)], 1, 4), (["-i", seconds(3), "-d", seconds(6)], 2, 6)])
 def test_duration(workloads, args: List[str], reports: int, least_s: int) -> None:
@@ -107,6 +108,7 @@ def test_duration(workloads, args: List[str], reports: int, least_s: int) -> Non
         assert sum(counts, []) == [b"24"]
 
 
+@pytest.mark.host_only
 def test_default_duration() -> None:
     """Five seconds."""
     for frontend in FRONTENDS:
