@@ -79,13 +79,20 @@ static void take(int fd, long n)
 	}
 }
 
-/* The other side has closed, or will: wait for that, then close too. */
+/*
+ * The other side has closed, or will: wait for that, then close too. Return when the last ACK is
+ * there: the kernel may lose a FIN that comes while the other end turns into one that waits (see
+ * TCP_FIN_WAIT1 in tcp_rcv_state_process()), and then sends it again a moment later.
+ */
 static void close_in_order(int fd, bool first)
 {
+	struct linger until_closed = { .l_onoff = 1, .l_linger = 30 };
 	char end;
 
-	if (!first)
+	if (!first) {
 		check(read(fd, &end, 1) == 0);
+		check(!setsockopt(fd, SOL_SOCKET, SO_LINGER, &until_closed, sizeof(until_closed)));
+	}
 	close(fd);
 }
 
