@@ -36,6 +36,8 @@ SLOWNESS = float(os.environ.get("BPFDUET_SLOWNESS", "1"))
 FORKS = "BPFDUET_FORKS" in os.environ
 PATIENCE_S = 60 * SLOWNESS
 SETTLE_S = 0.4 * SLOWNESS
+# Looking takes time from what is waited for: where all is slow, the more seldom.
+LOOK_S = 0.001 if SLOWNESS == 1 else 0.005 * SLOWNESS
 
 # Tools and frontends that a test has run: conftest.py notes them with its result.
 RAN: Set[Tuple[str, str]] = set()
@@ -164,7 +166,7 @@ def wait_in_call(process: subprocess.Popen, calls: Set[str]) -> None:
     while not in_call(process, calls):
         assert process.poll() is None, f"it ended: {process.returncode}"
         assert time.monotonic() < deadline, "it never waits"
-        time.sleep(0.001)
+        time.sleep(LOOK_S)
 
 
 class Held:
@@ -289,7 +291,7 @@ class Running:
                 self.process.kill()
                 raise AssertionError(f"{self.frontend} attached nothing: "
                                      f"{self.process.communicate()}")
-            time.sleep(0.01)
+            time.sleep(10 * LOOK_S)
 
     def settle(self) -> None:
         """Return when it waits, ``SETTLE_S`` from now or later. Others than our own tools may go on
