@@ -3,7 +3,7 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests: now check-native
+# make check      install what is needed, run all tests: check-native, then check-vm
 # make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
 # make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above
 # make vm-shell   a shell in such a guest; KERNEL=6.12
@@ -148,7 +148,10 @@ demo:
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 
-check: check-native
+check:
+	@$(MAKE) --no-print-directory check-native
+	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm; \
+	else echo "== other kernels: not tested, apt-get is not here to fetch Debian's"; fi
 
 check-native:
 	@scripts/install-deps.sh build run test

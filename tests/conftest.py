@@ -29,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts programs in the background with SIGINT ignored, which tracers would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Skips())
+    if "BPFDUET_GUEST" in os.environ:
+        config.pluginmanager.register(Failures())
     config.addinivalue_line("markers", "kernel: traces; needs root and the built tools")
     config.addinivalue_line("markers", "needs(what): skipped where tests/needs.py does not find it")
     config.addinivalue_line("markers", "host_only: asks nothing of the kernel; not run in guests")
@@ -83,6 +85,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Note what the test ran, for the table of docs/portability.md."""
     item.user_properties += [("ran", " ".join(pair)) for pair in sorted(frontends.RAN)]
+
+
+class Failures:
+    """Tells of a failure when it happens: a guest may not live to the end of the run."""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print what pytest prints at the end."""
+        if report.failed:
+            print(f"\n{report.longreprtext}\n", *(f"{head}: {text}" for head, text in report.sections),
+                  sep="\n", flush=True)
 
 
 class Skips:

@@ -83,8 +83,8 @@ def start(argv: Sequence[Argument], env: Optional[Dict[str, str]] = None,
           **kwargs) -> subprocess.Popen:
     """Start a program with its output in pipes; ``env`` is added to the environment."""
     env = {**os.environ, **(env or {})}
-    if FORKS and argv[0] == str(ROOT / "bpfduet") and "preexec_fn" not in kwargs:
-        kwargs["preexec_fn"] = forked.instead_of_exec(list(argv), env)
+    if FORKS and "preexec_fn" not in kwargs:
+        kwargs["preexec_fn"] = forked.instead_of_exec(argv, env)
     return subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, env=env, **kwargs)
 

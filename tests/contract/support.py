@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import frontends
+import kept
 from bpfduet.cgroup import own_cgroup
 from frontends import BIN, BUILD, ROOT, SLOWNESS, Argument, Result
 
@@ -67,13 +68,16 @@ def counting_tool(folder: Path, name: str, requires: Sequence[str] = (),
 def compile_bpf(source: Path, out: Path) -> Path:
     """The Makefile's first steps: a linked BPF object without a spec."""
     machine = {"x86_64": "x86", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
-    bare = out.with_suffix(".tmp.o")
-    subprocess.run(["clang", "-g", "-O2", "-mcpu=v3", "-target", "bpf",
-                    f"-D__TARGET_ARCH_{machine}", f"-I{BUILD}", f"-I{ROOT}/headers",
-                    "-c", str(source), "-o", str(bare)], check=True)
-    subprocess.run(["bpftool", "gen", "object", str(out), str(bare)], check=True,
-                   env={**os.environ, "PATH": PATH})
-    return out
+    flags = ["-g", "-O2", "-mcpu=v3", "-target", "bpf", f"-D__TARGET_ARCH_{machine}"]
+
+    def make() -> None:
+        bare = out.with_suffix(".tmp.o")
+        subprocess.run(["clang", *flags, f"-I{BUILD}", f"-I{ROOT}/headers", "-c", str(source),
+                        "-o", str(bare)], check=True)
+        subprocess.run(["bpftool", "gen", "object", str(out), str(bare)], check=True,
+                       env={**os.environ, "PATH": PATH})
+
+    return kept.made(out, [source, *kept.BPF_INPUTS], flags, make)
 
 
 def describe(source: Path, linked: Path) -> subprocess.CompletedProcess[bytes]:
@@ -96,10 +100,16 @@ def add_section(linked: Path, content: bytes, out: Path) -> Path:
 
 def build_object(source: Path) -> Path:
     """A tool's self-describing object, by the Makefile's steps."""
-    linked = compile_bpf(source, source.with_suffix(".linked.o"))
-    described = describe(source, linked)
-    assert described.returncode == 0, described.stderr
-    return add_section(linked, described.stdout, source.with_suffix(".o"))
+    out = source.with_suffix(".o")
+
+    def make() -> None:
+        linked = compile_bpf(source, source.with_suffix(".linked.o"))
+        described = describe(source, linked)
+        assert described.returncode == 0, described.stderr
+        add_section(linked, described.stdout, out)
+
+    spec = source.with_name(source.name.replace(".bpf.c", ".toml"))
+    return kept.made(out, [source, spec, *kept.OBJECT_INPUTS], [], make)
 
 
 def own_command(frontend: str, source: Path, args: Sequence[Argument] = ()) -> List[Argument]:

@@ -53,7 +53,7 @@ def test_command_and_its_cgroup(frontend: str, end: int) -> None:
             time.sleep(0.01)
         child = int((group / "cgroup.procs").read_text())
         tracer.process.send_signal(end)
-        tracer.process.wait(10)
+        tracer.process.wait(PATIENCE_S)
         if end == signal.SIGKILL:
             assert alive(child) and group.exists()
             os.kill(child, signal.SIGKILL)

@@ -178,7 +178,7 @@ def test_closed_pipe(workloads: Path, frontend: str) -> None:
         assert process.stdout.readline().startswith(b"PID")
         process.stdout.close()
         said = process.stderr.read()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert b"opensnoop" not in said and b"Traceback" not in said
         assert not cgroup_of(process.pid).exists()
 

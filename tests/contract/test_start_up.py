@@ -101,6 +101,7 @@ def test_same_output(tool: str, workloads: Path, cache: Path) -> None:
     assert programs(cache) == kept      # another PID and cgroup: the same program
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("form", FORMATS)
 def test_hello(form: str, cache: Path) -> None:
     """The trace pipe has one reader at a time."""
@@ -194,6 +195,7 @@ def test_eight_at_once(cache: Path) -> None:
     assert sorted(int(line.split()[-1]) for line in said) == [0] * 7 + [1]
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left(cache: Path, end: int) -> None:
     """Programs, maps and links are gone with the process."""
@@ -222,6 +224,7 @@ print([link for link in links if "bpf" in link])
 """ % str(ROOT / "python")
 
 
+@pytest.mark.host_only
 @pytest.mark.parametrize("spoil", [lambda path: None, well_sealed_nonsense])
 def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], None]) -> None:
     """A Python program goes on after a run: maps and programs are closed, of a failed load too."""
@@ -231,6 +234,7 @@ def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], Non
     assert (done.status, done.stdout) == (0, b"[]\n"), done
 
 
+@pytest.mark.host_only
 def test_loss_is_counted(workloads: Path, cache: Path) -> None:
     """One page of buffer, a reader that stands still: printed and lost are all."""
     assert compilations("opensnoop", "-b", "1") == 1

@@ -10,6 +10,7 @@ from typing import List
 
 import pytest
 
+import kept
 from frontends import BIN, BUILD, FRONTENDS, ROOT, WORKLOADS, Held, Running, Watched, cgroup, numbers
 from parity.same import assert_same
 
@@ -21,12 +22,18 @@ NOBODY = 4242421
 
 def built(folder: Path) -> Path:
     """The object, by the Makefile's own rules."""
-    (folder / "vmlinux.h").symlink_to(BUILD / "vmlinux.h")
-    done = subprocess.run(["make", "-C", str(ROOT), "TOOLS_DIR=tests/dialect", "TOOLS=old_style",
-                           f"BUILD={folder}", "objects"], check=False, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT)
-    assert done.returncode == 0, done.stdout.decode()
-    return folder / "bpf" / "old_style.bpf.o"
+    out = folder / "bpf" / "old_style.bpf.o"
+    out.parent.mkdir()
+
+    def make() -> None:
+        (folder / "vmlinux.h").symlink_to(BUILD / "vmlinux.h")
+        done = subprocess.run(["make", "-C", str(ROOT), "TOOLS_DIR=tests/dialect",
+                               "TOOLS=old_style", f"BUILD={folder}", "objects"], check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, done.stdout.decode()
+
+    spec = SOURCE.with_name("old_style.toml")
+    return kept.made(out, [SOURCE, spec, *kept.OBJECT_INPUTS], [], make)
 
 
 @pytest.fixture(scope="module", name="commands")

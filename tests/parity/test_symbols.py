@@ -17,12 +17,14 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 
+import kept
 from bpfduet.symbols import Symbols, kernel_symbols
 from frontends import FRONTENDS, PATIENCE_S, Result, Running, _entering, cgroup
 
 SOURCES = Path(__file__).resolve().parents[1] / "workload" / "symbols"
 FLAGS = ["-O1", "-g0", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-Wall",
          "-Wextra", "-Werror"]
+HEADERS = sorted(SOURCES.glob("*.h"))
 COUNT = 23
 CHAIN = ["chain_inner", "chain_middle", "chain_outer", "main"]
 HOSTILE = b'evil;<b>&"\x1b\xff'
@@ -36,10 +38,11 @@ def build(folder: Path, sources: Sequence[str], flags: Sequence[str] = (),
           compiler: str = "gcc") -> Path:
     """Compile a workload."""
     output = folder / Path(sources[0]).stem
-    paths = [str(SOURCES / source) if (SOURCES / source).exists() else str(folder / source)
+    paths = [SOURCES / source if (SOURCES / source).exists() else folder / source
              for source in sources]
-    subprocess.run([compiler, *FLAGS, "-o", str(output), *paths, *flags], check=True)
-    return output
+    argv = [compiler, *FLAGS, "-o", str(output), *map(str, paths), *flags]
+    return kept.made(output, [*paths, *HEADERS], [compiler, *FLAGS, *flags],
+                     lambda: subprocess.run(argv, check=True))
 
 
 @dataclass
@@ -139,9 +142,8 @@ def plain(*flags: str) -> Callable[[Path], Workload]:
 def shared(folder: Path) -> Workload:
     """The probed function in a library."""
     library = folder / "libinner.so"
-    subprocess.run(["gcc", *FLAGS, "-shared", "-fPIC", "-o", str(library),
-                    str(SOURCES / "inner.c")], check=True)
-    binary = build(folder, ["chain.c", "libinner.so"], [f"-Wl,-rpath,{folder}"])
+    build(folder, ["inner.c"], ["-shared", "-fPIC"]).rename(library)
+    binary = build(folder, ["chain.c", "libinner.so"], ["-Wl,-rpath,$ORIGIN"])
     return Workload([str(binary)], library)
 
 
@@ -162,7 +164,7 @@ def separate(folder: Path) -> Workload:
 def cplusplus(folder: Path) -> Workload:
     """Names that need demangling."""
     inner = folder / "inner.o"
-    subprocess.run(["gcc", *FLAGS, "-c", "-o", str(inner), str(SOURCES / "inner.c")], check=True)
+    build(folder, ["inner.c"], ["-c"]).rename(inner)
     binary = build(folder, ["cplusplus.cc", "inner.o"], compiler="g++")
     text = ("(anonymous namespace)::hidden(std::__cxx11::basic_string<char, "
             "std::char_traits<char>, std::allocator<char> > const&)")

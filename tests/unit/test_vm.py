@@ -15,6 +15,7 @@ FAILED = '<testcase classname="tests.a" name="test_bad"><failure>no</failure></t
 BROKEN = '<testcase classname="tests.a" name="test_worse"><error>no</error></testcase>'
 SKIPPED = '<testcase classname="tests.a" name="test_left"><skipped>needs it</skipped></testcase>'
 WHOLE = "touch results/complete\n"
+PROGRAM = "echo first >program; sha256sum $PWD/program >results/programs\n"
 
 
 class Scripted(run.Guest):
@@ -50,7 +51,7 @@ def ran(folder: Path, script: str) -> bool:
 
 def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its progress is shown as it comes, and the sum."""
-    script = "echo one PASSED >>progress.log\n" + suite(0, PASSED, PASSED, SKIPPED) + WHOLE
+    script = "echo one PASSED >>progress.log\n" + suite(0, PASSED, PASSED, SKIPPED) + PROGRAM + WHOLE
     assert ran(tmp_path, script)
     assert capfd.readouterr().out == "9.9  | one PASSED\n" \
         "9.9 (9.9.9), btf: 2 passed, 0 failed, 1 skipped\n"
@@ -67,6 +68,12 @@ def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ("printf 'a::b PASSED\\nc::d ' >progress.log",
      ["FAILED it ended early, in c::d: see {}/console.log"]),
     ("exit 1", ["FAILED it ended early, in no test: see {}/console.log"]),
+    # it was built once more
+    (suite(0, PASSED) + PROGRAM + "echo second >program\n" + WHOLE,
+     ["FAILED the guest's programs are not the host's: {}/program: FAILED"]),
+    (suite(0, PASSED) + ">results/programs\n" + WHOLE,
+     ["FAILED the guest's programs are not the host's: sha256sum: {}/results/programs: "
+      "no properly formatted checksum lines found"]),
 ])
 def test_failures(tmp_path: Path, capfd: pytest.CaptureFixture[str], script: str,
                   said: List[str]) -> None:

@@ -130,6 +130,12 @@ class Guest:
             status = file.read_text().strip()
             if status != "0" and not failed:
                 failed.append(f"{file.stem}: pytest ended with {status}, see {self.progress}")
+        programs = self.results / "programs"
+        if programs.exists():
+            same = subprocess.run(["sha256sum", "--check", "--quiet", "--strict", str(programs)],
+                                  capture_output=True, text=True, check=False)
+            failed += [f"the guest's programs are not the host's: {line}"
+                       for line in (same.stdout or same.stderr).splitlines()]
         if not (self.results / "complete").exists():
             failed.append(f"{self.failure}, in {self.last or 'no test'}: see "
                           f"{self.folder / 'console.log'}")
