@@ -142,7 +142,9 @@ def plain(*flags: str) -> Callable[[Path], Workload]:
 def shared(folder: Path) -> Workload:
     """The probed function in a library."""
     library = folder / "libinner.so"
-    build(folder, ["inner.c"], ["-shared", "-fPIC"]).rename(library)
+    # by name and not by path is it looked for, or what is kept would load that of another test
+    flags = ["-shared", "-fPIC", "-Wl,-soname,libinner.so"]
+    build(folder, ["inner.c"], flags).rename(library)
     binary = build(folder, ["chain.c", "libinner.so"], ["-Wl,-rpath,$ORIGIN"])
     return Workload([str(binary)], library)
 
