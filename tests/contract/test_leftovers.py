@@ -109,7 +109,7 @@ def test_signal_while_loading(frontend: str, tmp_path: Path) -> None:
     for delay in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25):
         tracer = Running(frontend, "leftover", [], 1, argv=argv)
         if frontend == "bcc":
-            wait_for_library(tracer.process.pid, "libbcc")
+            wait_for_library(tracer.process.pid, "libbcc", signal.SIGINT)
         time.sleep(delay if frontend == "bcc" else delay / 10)
         result = tracer.finish(signal.SIGINT)
         # the C frontend may not yet have a handler

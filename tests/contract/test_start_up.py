@@ -19,6 +19,9 @@ from parity.same import STAMP, masked
 from support import (SPDX, counting_tool, held, opens, seen, still_there, trace_pipe_is_free,
                      write_tool)
 
+# In guests nearly all other tests start what was kept.
+pytestmark = pytest.mark.host_only
+
 OLD_STYLE = str(ROOT / "tests/dialect/old_style.bpf.c")
 # Says on stderr how often libbcc has compiled, or makes that impossible.
 SCRIPT = """
@@ -78,7 +81,6 @@ ATTACHED = {"opensnoop": 3, "execsnoop": 4, "syscount": 1, "readhist": 1}
 WALL = rb"\[?\b\d\d:\d\d:\d\d\b\]?"
 
 
-@pytest.mark.first_in_guests
 @pytest.mark.parametrize("tool", TOOLS)
 def test_same_output(tool: str, workloads: Path, cache: Path) -> None:
     """The same run seen by C, by BCC and by BCC without its compiler: the same bytes."""
@@ -101,7 +103,6 @@ def test_same_output(tool: str, workloads: Path, cache: Path) -> None:
     assert programs(cache) == kept      # another PID and cgroup: the same program
 
 
-@pytest.mark.host_only
 @pytest.mark.parametrize("form", FORMATS)
 def test_hello(form: str, cache: Path) -> None:
     """The trace pipe has one reader at a time."""
@@ -112,7 +113,6 @@ def test_hello(form: str, cache: Path) -> None:
     assert (done.status, done.stderr) == (0, b"") and done.stdout.count(b"Hello, World!") == 1
 
 
-@pytest.mark.host_only
 def test_a_source_without_our_header(cache: Path) -> None:
     """A perf buffer, and maps that are BCC's alone."""
     argv = [OLD_STYLE, "--duration", "1"]
@@ -122,7 +122,6 @@ def test_a_source_without_our_header(cache: Path) -> None:
     assert len(programs(cache)) == 1
 
 
-@pytest.mark.host_only
 def test_the_switch(cache: Path) -> None:
     """BPFDUET_NO_CACHE: nothing is read, nothing written."""
     assert [compilations("opensnoop", BPFDUET_NO_CACHE="1") for _ in range(2)] == [1, 1]
@@ -131,7 +130,6 @@ def test_the_switch(cache: Path) -> None:
     assert compilations("opensnoop", BPFDUET_NO_CACHE="1") == 1
 
 
-@pytest.mark.host_only
 def test_what_the_code_depends_on(cache: Path, tmp_path: Path) -> None:
     """Source, its header, options: another program. Not the file's date."""
     tool = counting_tool(tmp_path, "counts")
@@ -162,7 +160,6 @@ def well_sealed_nonsense(path: Path) -> None:
         functions=(*others, last._replace(code=last.code[:-8] + bytes(8))))))
 
 
-@pytest.mark.host_only
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes()[:-5]),
                                    owned_by_another])
 def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) -> None:
@@ -175,7 +172,6 @@ def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) 
     assert entry.read_bytes() == whole and entry.stat().st_uid == os.geteuid()
 
 
-@pytest.mark.host_only
 def test_what_the_kernel_refuses_is_compiled(cache: Path) -> None:
     """Without a word, whatever is in the file."""
     assert compilations("opensnoop") == 1
@@ -184,7 +180,6 @@ def test_what_the_kernel_refuses_is_compiled(cache: Path) -> None:
     assert (done.status, done.stderr) == (0, b"compiled: 1\n")
 
 
-@pytest.mark.host_only
 def test_eight_at_once(cache: Path) -> None:
     """One compiles, the others wait for it."""
     argv = command(COUNTED, "syscount", ["--", "true"])
@@ -195,7 +190,6 @@ def test_eight_at_once(cache: Path) -> None:
     assert sorted(int(line.split()[-1]) for line in said) == [0] * 7 + [1]
 
 
-@pytest.mark.host_only
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left(cache: Path, end: int) -> None:
     """Programs, maps and links are gone with the process."""
@@ -224,7 +218,6 @@ print([link for link in links if "bpf" in link])
 """ % str(ROOT / "python")
 
 
-@pytest.mark.host_only
 @pytest.mark.parametrize("spoil", [lambda path: None, well_sealed_nonsense])
 def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], None]) -> None:
     """A Python program goes on after a run: maps and programs are closed, of a failed load too."""
@@ -234,7 +227,6 @@ def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], Non
     assert (done.status, done.stdout) == (0, b"[]\n"), done
 
 
-@pytest.mark.host_only
 def test_loss_is_counted(workloads: Path, cache: Path) -> None:
     """One page of buffer, a reader that stands still: printed and lost are all."""
     assert compilations("opensnoop", "-b", "1") == 1
@@ -261,7 +253,6 @@ def tool_with(folder: Path, name: str, body: str, more: str = "") -> str:
                           'summary = "test"\n[trace_pipe]\n'))
 
 
-@pytest.mark.host_only
 def test_the_compiler_is_heard_each_time(cache: Path, tmp_path: Path) -> None:
     """-v shows the same warnings, whether it has compiled or not."""
     trace_pipe_is_free()
@@ -272,7 +263,6 @@ def test_the_compiler_is_heard_each_time(cache: Path, tmp_path: Path) -> None:
     assert second.stderr == first.stderr.replace(b"compiled: 1", b"compiled: 0")
 
 
-@pytest.mark.host_only
 def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
     """What the kernel refuses is not kept; its log, shown once, names the source's line."""
     tool = tool_with(tmp_path, "refused", "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n")
@@ -284,7 +274,6 @@ def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
     assert programs(cache) == []
 
 
-@pytest.mark.host_only
 def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None:
     """A map of another type: that is remembered, and BCC compiles, once each time."""
     trace_pipe_is_free()
@@ -293,7 +282,6 @@ def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None
     assert [compilations(tool) for _ in range(2)] == [2, 1]
 
 
-@pytest.mark.host_only
 def test_constants_filled_in_are_as_compiled(cache: Path) -> None:
     """Code with filled in constants is, byte for byte, what the compiler makes of them."""
     script = f"""

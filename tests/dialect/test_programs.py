@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "python"))
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
 
+import kept  # noqa: E402
 from bpfduet import kernel_headers  # noqa: E402
+from frontends import BUILD  # noqa: E402
 
 HEADERS = ROOT / "headers"
 BPFFS = Path("/sys/fs/bpf")
@@ -229,9 +231,11 @@ LICENSE("GPL");
 def load_ahead_of_time(name: str, text: str, program: str, tmp_path: Path) -> None:
     source, linked = tmp_path / f"{name}.bpf.c", tmp_path / f"{name}.o"
     source.write_text(text)
-    subprocess.run(["clang", "-g", "-O2", "-mcpu=v3", "-target", "bpf", "-D__TARGET_ARCH_x86",
-                    f"-I{ROOT / 'build'}", f"-I{HEADERS}", *ARCH_HEADERS, "-Wall", "-Wextra",
-                    "-Werror", "-Wno-unused-parameter", "-c", str(source), "-o", str(linked)], check=True)
+    flags = ["-g", "-O2", "-mcpu=v3", "-target", "bpf", "-D__TARGET_ARCH_x86", *ARCH_HEADERS,
+             "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+    kept.made(linked, [source, *kept.BPF_INPUTS], flags, lambda: subprocess.run(
+        ["clang", *flags, f"-I{BUILD}", f"-I{HEADERS}", "-c", str(source), "-o", str(linked)],
+        check=True))
     pins = BPFFS / f"bpfduet-test-{os.getpid()}"
     try:
         done = subprocess.run(["bpftool", "prog", "loadall", str(linked), str(pins)], check=False,

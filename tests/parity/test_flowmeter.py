@@ -238,6 +238,7 @@ def watched_totals(path: Path, storm: subprocess.Popen) -> List[List[int]]:
     return seen
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_counts_fit(frontend: str, bpffs: Path) -> None:
     """Two CPUs send datagrams of one size by one flow, as fast as they can: whoever looks, and
@@ -270,6 +271,7 @@ def test_reads_by_lock(frontend: str, tmp_path: Path) -> None:
     assert any("BPF_F_LOCK" in line for line in reads)
 
 
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_no_room(frontend: str) -> None:
     """Packets of flows that find no room in the map are not counted in silence."""
