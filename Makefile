@@ -3,9 +3,9 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run all tests: check-native, then check-vm
+# make check      install what is needed, run the tests: check-native, then a short round of check-vm
 # make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
-# make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above
+# make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above, SHORT=1 for a short round
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
 # make bench      measure against the peers (never part of the tests)
@@ -150,7 +150,7 @@ demo:
 
 check:
 	@$(MAKE) --no-print-directory check-native
-	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm; \
+	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm SHORT=1; \
 	else echo "== other kernels: not tested, apt-get is not here to fetch Debian's"; fi
 
 check-native:
@@ -160,7 +160,7 @@ check-native:
 check-vm:
 	@scripts/install-deps.sh build run test vm
 	@$(MAKE) --no-print-directory all static tests
-	@$(PYTHON) tests/vm/run.py $(KERNELS) $(if $(TESTS),-- $(TESTS))
+	@$(PYTHON) tests/vm/run.py $(if $(SHORT),--short) $(KERNELS) $(if $(TESTS),-- $(TESTS))
 
 vm-shell:
 	@scripts/install-deps.sh build run test vm

@@ -34,6 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kernel: traces; needs root and the built tools")
     config.addinivalue_line("markers", "needs(what): skipped where tests/needs.py does not find it")
     config.addinivalue_line("markers", "host_only: asks nothing of the kernel; not run in guests")
+    config.addinivalue_line("markers", "always_in_guests: also in a short round of the guests")
     config.addinivalue_line("markers", "first_in_guests: of its parameters guests have the first "
                                        "alone: the others ask them nothing more of the kernel")
 
@@ -55,13 +56,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
 
 def _leave_out(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """What is not run in guests."""
+    """What is not run in guests; in a short round only what not every kernel can be asked, what
+    says so, and of the rest the first test of each file."""
+    short = "BPFDUET_SHORT" in os.environ
     seen = set()
     kept, left_out = [], []
     for item in items:
-        function = item.nodeid.partition("[")[0]
+        function, file = item.nodeid.partition("[")[0], item.nodeid.partition("::")[0]
         again = function in seen and item.get_closest_marker("first_in_guests")
-        (left_out if again or item.get_closest_marker("host_only") else kept).append(item)
+        needs = {need for marker in item.iter_markers("needs") for need in marker.args}
+        wanted = not short or file not in seen or needs & {"kprobes", "fentry", "lsm"} or \
+            item.get_closest_marker("always_in_guests")
+        if again or not wanted or item.get_closest_marker("host_only"):
+            left_out.append(item)
+        else:
+            kept.append(item)
+            seen.add(file)
         seen.add(function)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)

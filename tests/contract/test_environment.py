@@ -38,6 +38,7 @@ def fixture_public() -> None:
         assert run_argv(argv).status == 0, "the tree or the build is not readable by others"
 
 
+@pytest.mark.always_in_guests
 @pytest.mark.parametrize("tool", ["opensnoop", "syscount", "hello"])
 @both_frontends
 def test_unprivileged_user(public: None, frontend: str, tool: str) -> None:
@@ -77,6 +78,7 @@ def test_no_tracefs(frontend: str, tool: str) -> None:
     assert (result.status, one_sentence(result, tool)) == (1, NO_TRACEFS)
 
 
+@pytest.mark.always_in_guests
 def test_no_btf_c() -> None:
     """A program that reads kernel structures needs it."""
     result = hiding(HIDE_BTF, command("c", "opensnoop", ["--full-path", "--duration", "1"]))
@@ -86,6 +88,7 @@ def test_no_btf_c() -> None:
          "built with CONFIG_DEBUG_INFO_BTF")
 
 
+@pytest.mark.always_in_guests
 def test_no_btf_bcc() -> None:
     """Without BTF the headers cannot be made from it; where there are no others that is said."""
     result = hiding(HIDE_BTF, command("bcc", "opensnoop", ["--duration", "1"]))

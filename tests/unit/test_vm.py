@@ -2,12 +2,16 @@
 """What tests/vm/run.py makes of a guest that ends well, fails, dies or hangs. A shell script stands for QEMU."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import List, Sequence
 
 import pytest
 
+from frontends import ROOT
 from vm import run
 
 PASSED = '<testcase classname="tests.a" name="test_good"/>'
@@ -92,3 +96,24 @@ def test_hung(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: py
         "for one in $(seq 999); do echo x; sleep 0.1; done >>progress.log"
     assert not ran(tmp_path, f"printf 'a::b ' >>progress.log\n{words}")
     assert "  FAILED it hung and was killed, in " in capfd.readouterr().out
+
+
+def collected(**env: str) -> List[str]:
+    """Ids of the tests that would run in a guest."""
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "--collect-only", "-p",
+                           "no:cacheprovider", "tests/contract", "tests/parity"], cwd=ROOT,
+                          env={**os.environ, "BPFDUET_GUEST": "6.1", **env}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def test_short_round() -> None:
+    """Every tool and file, what needs kprobes and what says so; and it is short."""
+    whole, short = collected(), collected(BPFDUET_SHORT="yes")
+    assert set(short) < set(whole) and len(short) < len(whole) / 3
+    files = {test.partition("::")[0] for test in short}
+    assert files == {test.partition("::")[0] for test in whole}
+    tools = {path.name[:-len(".bpf.c")] for path in (ROOT / "shared_bpf").glob("*.bpf.c")}
+    assert {f"tests/parity/test_{tool}.py" for tool in tools} <= files
+    for what in ("test_lsmexec.py::test_filters", "test_unprivileged_user", "test_no_btf"):
+        assert [test for test in short if what in test] == [test for test in whole if what in test]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """The tests on other kernels, each in a QEMU guest:
-``run.py [--shell] KERNEL... [-- PYTEST_ARGUMENT...]``
+``run.py [--shell | --short] KERNEL... [-- PYTEST_ARGUMENT...]``
 
 A guest has the host's files, read-only, and so the programs as built on the host; it builds none
 of them. What it leaves is in build/vm/KERNEL: progress.log, also shown while it runs, console.log,
@@ -41,8 +41,9 @@ printing = threading.Lock()
 class Guest:
     """A kernel, and the suites in it."""
 
-    def __init__(self, kernel: Kernel):
+    def __init__(self, kernel: Kernel, short: bool = False):
         self.kernel = kernel
+        self.short = short
         self.folder = FOLDER / kernel.series
         self.results = self.folder / "results"
         self.progress = self.folder / "progress.log"
@@ -54,6 +55,8 @@ class Guest:
         values = {"BPFDUET_GUEST": self.kernel.series, "BUILD": str(BUILD),
                   "KERNEL_FILES": str(self.kernel.files),
                   "HEADERS_FILES": str(self.kernel.headers), "VMLINUX_BTF": str(HOST_BTF)}
+        if self.short:
+            values["BPFDUET_SHORT"] = "yes"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         return "\n".join([*lines, f"exec {shlex.join([str(ROOT / 'tests/vm/guest.sh'), *args])}", ""])
 
@@ -165,10 +168,12 @@ def main() -> int:
     cut = given.index("--") if "--" in given else len(given)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shell", action="store_true", help="bash in the guest, on this terminal")
+    parser.add_argument("--short", action="store_true",
+                        help="what not every kernel can be asked, and one test of each file")
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="a series, as 6.12")
     options = parser.parse_args(given[:cut])
     try:
-        guests = [Guest(Kernel(series)) for series in options.kernels]
+        guests = [Guest(Kernel(series), options.short) for series in options.kernels]
     except packages.PackagesError as error:
         print(f"check-vm: {error}", file=sys.stderr)
         return 1
