@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Dict, List, Sequence, Tuple
 
 from frontends import FORMATS, Watched
@@ -19,6 +20,15 @@ def masked(out: bytes, patterns: Sequence[Tuple[bytes, bytes]]) -> bytes:
     return out
 
 
+def first_difference(form: str, texts: Sequence[bytes]) -> str:
+    """What to say of two outputs in a format that should be the same."""
+    c_lines, bcc_lines = (text.splitlines() for text in texts)
+    for number, (one, other) in enumerate(zip_longest(c_lines, bcc_lines), 1):
+        if one != other:
+            return f"{form}, line {number}: c {one!r}, bcc {other!r}"
+    return f"{form}: the ends of lines"
+
+
 def assert_same(watched: Watched, masks: Masks, formats: Sequence[str] = FORMATS,
                 quiet: bool = True) -> Dict[str, bytes]:
     """Both frontends printed the same bytes in each format, and nothing on stderr if ``quiet``.
@@ -29,10 +39,10 @@ def assert_same(watched: Watched, masks: Masks, formats: Sequence[str] = FORMATS
     for form in formats:
         both = [masked(watched.out(frontend, form), masks.get(form, ()))
                 for frontend in ("c", "bcc")]
-        assert both[0] == both[1], form
+        assert both[0] == both[1], first_difference(form, both)
         errors = [watched.results[frontend, form].stderr for frontend in ("c", "bcc")]
-        assert errors[0] == errors[1], form
-        assert not quiet or errors[0] == b"", form
+        assert errors[0] == errors[1], first_difference(form, errors)
+        assert not quiet or errors[0] == b"", f"{form}: {errors[0]!r}"
         outputs[form] = both[0]
     return outputs
 
