@@ -311,7 +311,8 @@
 
 /* linux/blkdev.h, linux/blk_types.h: the operation is what lies below the first flag */
 #ifndef DISK_NAME_LEN
-#define DISK_NAME_LEN (sizeof(((struct gendisk *)0)->disk_name))
+/* a number: BCC cannot describe a key with an array whose size is an expression of types */
+#define DISK_NAME_LEN 32
 #endif
 #ifndef REQ_OP_BITS
 #define REQ_OP_BITS __REQ_FAILFAST_DEV

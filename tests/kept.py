@@ -10,6 +10,7 @@ import functools
 import hashlib
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Callable, Iterable, List
 
@@ -23,6 +24,13 @@ OBJECT_INPUTS = [*BPF_INPUTS, ROOT / "Makefile", ROOT / "VERSION", ROOT / "share
 
 
 @functools.lru_cache(maxsize=None)
+def _versions() -> List[str]:
+    """Of what makes them."""
+    return [subprocess.run([tool, "--version"], stdout=subprocess.PIPE, check=True,
+                           text=True).stdout for tool in ("clang", "gcc", "ld")]
+
+
+@functools.lru_cache(maxsize=None)
 def _digest(path: Path, _changed: float) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
@@ -31,10 +39,10 @@ def made(out: Path, inputs: Iterable[Path], flags: Iterable[str],
          make: Callable[[], object]) -> Path:
     """``out``, as ``make()`` makes it of ``inputs`` with ``flags``, or made it before.
 
-    Names and contents decide, not folders: a test's is a new one each time. So what is made must
-    not depend on where that is done, and a newer compiler is not noticed before `make clean`.
+    Names, contents and the compilers' versions decide, not folders: a test's is a new one each
+    time. So what is made must not depend on where that is done.
     """
-    names: List[object] = [out.name, *flags]
+    names: List[object] = [out.name, *flags, *_versions()]
     for path in inputs:
         names += [path.name, _digest(path, path.stat().st_mtime)]
     kept = FOLDER / f"{hashlib.sha256(repr(names).encode()).hexdigest()[:16]}-{out.name}"

@@ -89,7 +89,14 @@ CHANGES: Dict[str, List[Change]] = {
     "funclatency": [],
     "runqlat": [],
     "tcplife": [],
-    "biolatency": [],
+    # Linux 6.5 and later, and some builds before it, have inlined what it probes
+    "biolatency": [
+        *[(rf"int trace_req_{what}\(struct pt_regs \*ctx, struct request \*req\)\n{{\n",
+           f"RAW_TRACEPOINT_PROBE(block_rq_{event})\n{{\n"
+           "    struct request *req = (struct request *)ctx->args[0];\n")
+          for what, event in (("start", "issue"), ("done", "complete"))],
+        (r"if args\.queued:\n.*?fn_name=\"trace_req_done\"\)\nelse:\n.*?\n\n", "\n"),
+    ],
     "bitesize": [
         (r"block_rq_issue\)\n\{", "block_rq_issue)\n{\n"
          "    if (bpf_get_current_cgroup_id() != CGROUP_ID)\n        return 0;"),

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""bitesize beside the stock one; biolatency beside bpftrace, and beside the stock one where that
-finds its kprobes."""
+"""bitesize and biolatency beside the stock ones; biolatency beside bpftrace too."""
 from __future__ import annotations
 
 import re
@@ -63,18 +62,10 @@ def test_biolatency_counts(workloads, disk: Path) -> None:
         assert theirs["@us"] / 10 - 100 < average["total"] < theirs["@us"] * 10 + 1000
 
 
-def finds_its_kprobes() -> bool:
-    names = Path("/proc/kallsyms").read_text()
-    return all(re.search(rf" [tT] {name}$", names, re.MULTILINE)
-               for name in ("blk_mq_start_request", "__blk_account_io_done"))
-
-
-@pytest.mark.needs("kprobes", "block")
+@pytest.mark.first_in_guests
 @pytest.mark.parametrize("args", ["", "-F", "-D", "-m", "-e"])
 def test_biolatency_text(workloads, disk: Path, args: str) -> None:
-    """The same lines and as many requests. Linux 6.5 and later have built in what it probes."""
-    if not finds_its_kprobes():
-        pytest.skip("the stock biolatency finds no kprobe for the end of a request")
+    """The same lines and as many requests."""
     args = f"{args} -d {disk.name}"
     watched = watch("biolatency", args.split(), test_biolatency.workload(disk), 2, ["text"],
                     others={"stock": (stock("biolatency", args), 2)})

@@ -18,8 +18,9 @@ PASSED = '<testcase classname="tests.a" name="test_good"/>'
 FAILED = '<testcase classname="tests.a" name="test_bad"><failure>no</failure></testcase>'
 BROKEN = '<testcase classname="tests.a" name="test_worse"><error>no</error></testcase>'
 SKIPPED = '<testcase classname="tests.a" name="test_left"><skipped>needs it</skipped></testcase>'
-WHOLE = "touch results/complete\n"
+COMPLETE = "touch results/complete\n"
 PROGRAM = "echo first >program; sha256sum $PWD/program >results/programs\n"
+WHOLE = PROGRAM + COMPLETE
 
 
 class Scripted(run.Guest):
@@ -55,7 +56,7 @@ def ran(folder: Path, script: str) -> bool:
 
 def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its progress is shown as it comes, and the sum."""
-    script = "echo one PASSED >>progress.log\n" + suite(0, PASSED, PASSED, SKIPPED) + PROGRAM + WHOLE
+    script = "echo one PASSED >>progress.log\n" + suite(0, PASSED, PASSED, SKIPPED) + WHOLE
     assert ran(tmp_path, script)
     assert capfd.readouterr().out == "9.9  | one PASSED\n" \
         "9.9 (9.9.9), btf: 2 passed, 0 failed, 1 skipped\n"
@@ -73,11 +74,15 @@ def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
      ["FAILED it ended early, in c::d: see {}/console.log"]),
     ("exit 1", ["FAILED it ended early, in no test: see {}/console.log"]),
     # it was built once more
-    (suite(0, PASSED) + PROGRAM + "echo second >program\n" + WHOLE,
+    (suite(0, PASSED) + PROGRAM + "echo second >program\n" + COMPLETE,
      ["FAILED the guest's programs are not the host's: {}/program: FAILED"]),
-    (suite(0, PASSED) + ">results/programs\n" + WHOLE,
+    # it does not say what it ran
+    (suite(0, PASSED) + ">results/programs\n" + COMPLETE,
      ["FAILED the guest's programs are not the host's: sha256sum: {}/results/programs: "
       "no properly formatted checksum lines found"]),
+    (suite(0, PASSED) + COMPLETE,
+     ["FAILED the guest's programs are not the host's: sha256sum: {}/results/programs: "
+      "No such file or directory"]),
 ])
 def test_failures(tmp_path: Path, capfd: pytest.CaptureFixture[str], script: str,
                   said: List[str]) -> None:

@@ -27,7 +27,7 @@ import packages  # noqa: E402
 from frontends import BUILD, ROOT  # noqa: E402
 from vm.kernels import FOLDER, Kernel  # noqa: E402
 
-LIMIT_S = 60 * 60       # of a guest
+LIMIT_S = 120 * 60      # of a guest
 SILENCE_S = 10 * 60     # without progress, after which it counts as hung
 CPUS, MEMORY = 2, "4G"
 # Without what TCG is slow at and no test asks for: 256-bit vectors, checks of every access to user
@@ -122,6 +122,14 @@ class Guest:
                 print(f"{self.kernel.series:5}|", line.decode(errors="replace").rstrip(),
                       flush=True)
 
+    def _rebuilt(self) -> List[str]:
+        """What to say of its programs if they are not those that the host has."""
+        same = subprocess.run(["sha256sum", "--check", "--quiet", "--strict",
+                               str(self.results / "programs")],
+                              capture_output=True, text=True, check=False)
+        return [f"the guest's programs are not the host's: {line}"
+                for line in (same.stdout or same.stderr).splitlines()]
+
     def report(self) -> bool:
         """Say how it went; returns whether all is well."""
         failed: List[str] = []
@@ -133,13 +141,9 @@ class Guest:
             status = file.read_text().strip()
             if status != "0" and not failed:
                 failed.append(f"{file.stem}: pytest ended with {status}, see {self.progress}")
-        programs = self.results / "programs"
-        if programs.exists():
-            same = subprocess.run(["sha256sum", "--check", "--quiet", "--strict", str(programs)],
-                                  capture_output=True, text=True, check=False)
-            failed += [f"the guest's programs are not the host's: {line}"
-                       for line in (same.stdout or same.stderr).splitlines()]
-        if not (self.results / "complete").exists():
+        if (self.results / "complete").exists():
+            failed += self._rebuilt()
+        else:
             failed.append(f"{self.failure}, in {self.last or 'no test'}: see "
                           f"{self.folder / 'console.log'}")
         for one in failed:
