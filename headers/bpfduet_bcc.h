@@ -42,16 +42,26 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 	static const type name = DUET_PICK(DUET_SET_##name, value)
 #define DUET_SHARED_CONFIG CONFIG
 /*
- * A constant that nearly every run has another value of. The frontend can fill it
- * in when it loads what was compiled before: here it is one immediate, whole.
+ * The constant's value, which the frontend can fill in when it loads what was compiled
+ * before: here it is one immediate, whole. The frontend puts this around the uses of CONFIG
+ * constants in the main file (python/bpfduet/late_constants.py); headers say it themselves.
  */
 #define DUET_LATE(name)                                                      \
-	({ u64 late_ = name; asm volatile("" : "+r"(late_)); late_; })
+	({                                                                   \
+		u64 late_ = DUET_PICK(DUET_LATE_##name, name);               \
+		asm volatile("" : "+r"(late_));                              \
+		(typeof(name))late_;                                         \
+	})
 
 #define CONFIG_STR(name, size) \
 	static const char name[size] __attribute__((aligned(8))) = DUET_PICK(DUET_SET_##name, "")
 #define DUET_SHARED_CONFIG_STR CONFIG_STR
-#define CONFIG_STR_WORD(name, n) (((const u64 *)name)[n])
+#define CONFIG_STR_WORD(name, n)                                             \
+	({                                                                   \
+		u64 late_ = DUET_PICK(DUET_LATE_##name##_##n, ((const u64 *)name)[n]); \
+		asm volatile("" : "+r"(late_));                              \
+		late_;                                                       \
+	})
 
 /* Indices are constant once unrolled, so clang folds the bytes: no .rodata. */
 #define CONFIG_STR_READ(dst, name)                                   \

@@ -12,7 +12,7 @@
 static __always_inline bool other_task_in_cgroup(struct task_struct *task)
 {
 	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	int above = BPF_CORE_READ(cgroup, level) - filter_cgroup_level;
+	int above = BPF_CORE_READ(cgroup, level) - DUET_LATE(filter_cgroup_level);
 	struct cgroup_subsys_state *css = &cgroup->self;
 
 	if (above < 0)
@@ -26,15 +26,16 @@ static __always_inline bool other_task_in_cgroup(struct task_struct *task)
 
 static __always_inline bool other_task_matches(struct task_struct *task)
 {
-	if (filter_pid && DUET_LATE(filter_pid) != (u32)BPF_CORE_READ(task, tgid))
+	if (DUET_LATE(filter_pid) && DUET_LATE(filter_pid) != (u32)BPF_CORE_READ(task, tgid))
 		return false;
-	if (filter_tid && DUET_LATE(filter_tid) != (u32)BPF_CORE_READ(task, pid))
+	if (DUET_LATE(filter_tid) && DUET_LATE(filter_tid) != (u32)BPF_CORE_READ(task, pid))
 		return false;
-	if (filter_cgroup && !other_task_in_cgroup(task))
+	if (DUET_LATE(filter_cgroup) && !other_task_in_cgroup(task))
 		return false;
-	if (filter_uid != (u32)-1 && filter_uid != BPF_CORE_READ(task, cred, uid.val))
+	if (DUET_LATE(filter_uid) != (u32)-1 &&
+	    DUET_LATE(filter_uid) != BPF_CORE_READ(task, cred, uid.val))
 		return false;
-	if (filter_comm[0]) {
+	if (CONFIG_STR_WORD(filter_comm, 0)) {
 		u64 comm[2] = {};
 
 		BPF_CORE_READ_STR_INTO(&comm, task, comm);

@@ -21,21 +21,22 @@ DUET_SHARED_CONFIG(u32, own_pid, 0);		/* the tool's own process */
  */
 static __always_inline bool task_matches(void)
 {
-	if (filter_pid || filter_tid) {
+	if (DUET_LATE(filter_pid) || DUET_LATE(filter_tid)) {
 		u64 id = bpf_get_current_pid_tgid();
 
-		if (filter_pid && DUET_LATE(filter_pid) != (u32)(id >> 32))
+		if (DUET_LATE(filter_pid) && DUET_LATE(filter_pid) != (u32)(id >> 32))
 			return false;
-		if (filter_tid && DUET_LATE(filter_tid) != (u32)id)
+		if (DUET_LATE(filter_tid) && DUET_LATE(filter_tid) != (u32)id)
 			return false;
 	}
-	if (filter_cgroup &&
+	if (DUET_LATE(filter_cgroup) &&
 	    DUET_LATE(filter_cgroup) !=
-		    (u64)bpf_get_current_ancestor_cgroup_id(filter_cgroup_level))
+		    (u64)bpf_get_current_ancestor_cgroup_id(DUET_LATE(filter_cgroup_level)))
 		return false;
-	if (filter_uid != (u32)-1 && filter_uid != (u32)bpf_get_current_uid_gid())
+	if (DUET_LATE(filter_uid) != (u32)-1 &&
+	    DUET_LATE(filter_uid) != (u32)bpf_get_current_uid_gid())
 		return false;
-	if (filter_comm[0]) {
+	if (CONFIG_STR_WORD(filter_comm, 0)) {
 		u64 comm[2] = {};	/* Linux 6.1 does not fill up what it returns */
 
 		bpf_get_current_comm(&comm, sizeof(comm));
@@ -52,9 +53,9 @@ static __always_inline bool task_matches(void)
  */
 static __always_inline bool skb_matches(struct __sk_buff *skb)
 {
-	return !filter_cgroup ||
+	return !DUET_LATE(filter_cgroup) ||
 	       DUET_LATE(filter_cgroup) ==
-		       (u64)bpf_skb_ancestor_cgroup_id(skb, filter_cgroup_level);
+		       (u64)bpf_skb_ancestor_cgroup_id(skb, DUET_LATE(filter_cgroup_level));
 }
 
 /* Whether the current task is the tool itself. */

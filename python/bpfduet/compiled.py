@@ -24,7 +24,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from . import kernel_headers
+from . import kernel_headers, late_constants
 from .errors import Error
 from .features import tracefs
 from .model import MAP_TYPES
@@ -40,14 +40,17 @@ PLAIN_MAPS = frozenset([
 # Maps that are not the program's alone: a fresh one would be another.
 _SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
 _TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
-_LATE = re.compile(r"\bDUET_LATE\((\w+)\)")
-_CONFIG = re.compile(r"CONFIG\(\s*u(32|64)\s*,\s*(\w+)\s*,")
+_FOUND_BY_BTF = re.compile(rb'"bpf_(?!stacktrace")')
 _INSTRUCTION = struct.Struct("=BBhi")   # opcode, registers, offset, immediate
-_LOAD_IMM64, _MOVES, _CALL, _MAP_FD = 0x18, (0xb4, 0xb7), 0x85, 1
+_LOAD_IMM64, _CALL, _MAP_FD = 0x18, 0x85, 1
 
 
 class NotCovered(Exception):
     """A module that is more than maps and instructions."""
+
+
+class NotLate(NotCovered):
+    """One that may be no more than that if less of it is late."""
 
 
 class Table(NamedTuple):
@@ -115,34 +118,18 @@ def to_bytes(compiled: Optional[Compiled]) -> bytes:
 
 
 def from_bytes(raw: bytes) -> Compiled:
-    """What ``to_bytes`` was given. Raises NotCovered, and ValueError if the bytes are not its."""
+    """What ``to_bytes`` was given. Raises NotLate, and ValueError if the bytes are not its."""
     if raw[:9] != b"%08x\n" % zlib.crc32(raw[9:]):
         raise ValueError("damaged")
     content = marshal.loads(raw[9:])
     if content is None:
-        raise NotCovered("as was seen before")
+        raise NotLate("as was seen before")
     tables, functions, *rest = content
     return Compiled(tuple(Table(*one) for one in tables),
                     tuple(Function(*one) for one in functions), *rest)
 
 
 # -- a module that BCC has just compiled ---------------------------------------------------
-
-
-def placeholder(name: str, bits: int) -> int:
-    """The number that stands for a late constant; positive also where it is a signed one."""
-    mark = int.from_bytes(hashlib.sha256(name.encode()).digest()[:bits // 8], "little")
-    return mark >> 2 | 1 << bits - 3
-
-
-def late_constants(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
-    """Those constants that are filled in when a program is loaded, with their placeholders.
-
-    ``whole`` is the text with its includes. Zero is none of them: it means that the constant
-    is not set, and code is left out for that."""
-    bits = {name: int(number) for number, name in _CONFIG.findall(whole)}
-    return {name: placeholder(name, bits[name]) for name in set(_LATE.findall(whole))
-            if name in bits and 0 < int(constants.get(name, 0)) < 1 << bits[name] - 1}
 
 
 def _signed(number: int) -> int:
@@ -169,7 +156,7 @@ def _table(lib: Any, module: Any, number: int) -> Tuple[int, Table]:
                   lib.bpf_table_leaf_desc(module, name))
     if table.type_id != table.made_of[0] or MAP_TYPES.get(table.type_id) not in PLAIN_MAPS:
         raise NotCovered("a map of a type that needs more")
-    if b'"bpf_' in table.leaf:
+    if _FOUND_BY_BTF.search(table.leaf):
         raise NotCovered("a spin lock or a timer, which the kernel finds by BTF")
     return fd, table
 
@@ -181,12 +168,10 @@ def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int,
     parts = {_signed(half) for mark in marks for half in (mark, mark >> 32) if half}
     instructions = enumerate(_INSTRUCTION.iter_unpack(code))
     for place, (opcode, registers, _, immediate) in instructions:
-        value, halves = immediate, {immediate}
+        value, halves = 0, {immediate}
         if opcode == _LOAD_IMM64:
             upper = next(instructions)[1][3]
             value, halves = upper << 32 | immediate & 0xffffffff, {immediate, upper}
-        elif opcode not in _MOVES:
-            value = 0
         source = registers >> 4
         if opcode == _LOAD_IMM64 and source == _MAP_FD and immediate in tables:
             maps.append((place, tables[immediate]))
@@ -195,7 +180,7 @@ def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int,
         elif value in marks:
             late.append((place, marks[value]))
         elif halves & parts:
-            raise NotCovered("a constant that is not loaded as it is")
+            raise NotLate("a constant that is not loaded as it is")
     return Function(name, code, tuple(maps), tuple(late))
 
 
@@ -218,7 +203,7 @@ def describe(lib: Any, module: Any, marks: Dict[int, str], said: bytes) -> Compi
 class Module:
     """A module with its maps made. Its public methods are libbcc's functions of that name."""
 
-    def __init__(self, lib: Any, compiled: Compiled, constants: Dict[str, Any]):
+    def __init__(self, lib: Any, compiled: Compiled, constants: Dict[str, int]):
         self._lib = lib
         self._compiled = compiled
         self._numbers = {table.name: number for number, table in enumerate(compiled.tables)}
@@ -240,7 +225,7 @@ class Module:
             raise OSError(ct.get_errno(), "a map cannot be made")
         return int(fd)
 
-    def _filled(self, function: Function, constants: Dict[str, Any]) -> Any:
+    def _filled(self, function: Function, constants: Dict[str, int]) -> Any:
         """Instructions in memory, with this process's maps and this run's constants."""
         code = ct.create_string_buffer(function.code, len(function.code))
 
@@ -250,10 +235,8 @@ class Module:
         for place, number in function.maps:
             fill(place, self._fds[number])
         for place, name in function.late:
-            value = int(constants[name])
-            fill(place, value)
-            if function.code[place * _INSTRUCTION.size] == _LOAD_IMM64:
-                fill(place + 1, value >> 32)
+            fill(place, constants[name])
+            fill(place + 1, constants[name] >> 32)
         return code
 
     def bpf_module_destroy(self) -> None:
@@ -360,7 +343,7 @@ class Library:
         finally:
             self._real.bpf_module_destroy(module)
 
-    def program(self, compiled: Compiled, constants: Dict[str, Any]) -> Any:
+    def program(self, compiled: Compiled, constants: Dict[str, int]) -> Any:
         """The bcc.BPF of a module, loaded and attached as BCC does it."""
         import bcc
         module = Module(self._real, compiled, constants)
@@ -399,18 +382,20 @@ def library() -> Any:
 
 
 class Entry:
-    """The place of a compiled program in the cache. ``marks`` are its late constants."""
+    """The place of a compiled program in the cache: what BCC makes of ``text`` with ``flags``.
+    ``late``: values of its late constants."""
 
-    def __init__(self, key: str, flags: List[str], marks: Dict[int, str]):
+    def __init__(self, key: str, text: str, flags: List[str], late: Dict[str, int]):
+        self.text = text
         self.flags = flags
-        self.marks = marks
+        self.late = late
         self._folder = kernel_headers.cache_folder() / "programs"
         self._path = self._folder / f"program-{key}"
         self._lock = self._folder / f"lock-{key[0]}"    # a few for all, which stay
 
     def read(self) -> Optional[Compiled]:
         """What is there, if it is whole and only this user and root can have written it.
-        Raises NotCovered if that is what is there."""
+        Raises NotLate if that it is not covered is what is there."""
         try:
             with open(self._path, "rb", opener=_no_link) as file:
                 info = os.fstat(file.fileno())
@@ -462,27 +447,34 @@ def _modules() -> List[Tuple[str, int]]:
         return sorted((one.name, one.stat().st_size) for one in found)
 
 
-def entry_of(source: Source) -> Optional[Entry]:
-    """Where a source's program is kept, named after all that decides what BCC makes of it.
-    None if not all is known. Raises Error and OSError."""
+def entries_of(source: Source) -> List[Entry]:
+    """Where a source's program may be kept, named after all that decides what BCC makes of it:
+    with its own constants late, and with those of the headers alone. None if not all is known.
+    Raises Error and OSError."""
     if source.contexts or os.environ.get("BPFDUET_HEADERS", "btf") != "btf" \
             or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
-        return None
+        return []
     whole, _ = kernel_headers.read_sources(source.text, source.folders)
     if _SHARED_MAPS.search(whole):
-        return None
-    late = late_constants(whole, source.constants)
-    flags = _flags(source, {**source.constants, **late})
+        return []
+    headers = whole[len(kernel_headers.bcc_side(source.text)):]
     formats = [tracefs() / "events" / category / event / "format"
                for category, event in sorted(set(_TRACEPOINT.findall(whole)))]
-    files = [Path(__file__), kernel_headers.CONSTANTS, Path("/sys/devices/system/cpu/possible"),
+    files = [Path(__file__), Path(late_constants.__file__), kernel_headers.CONSTANTS,
+             Path("/sys/devices/system/cpu/possible"),
              *(path for path in formats if path.exists())]
     environment = sorted(item for item in os.environ.items()
                          if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
-    made_of = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
-               flags, environment, [path.read_bytes() for path in files])
-    key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
-    return Entry(key, flags, {mark: name for name, mark in late.items()})
+    place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
+             environment, [path.read_bytes() for path in files])
+    entries: Dict[str, Entry] = {}
+    for own in (True, False):
+        plan = late_constants.plan(source.text, headers, source.constants, own)
+        flags = _flags(source, plan.constants) + [
+            f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL" for name in plan.late]
+        key = hashlib.sha256(repr((place, plan.text, flags)).encode()).hexdigest()[:32]
+        entries.setdefault(key, Entry(key, plan.text, flags, plan.late))
+    return list(entries.values())
 
 
 # -- a program, either way ---------------------------------------------------------------------
@@ -512,11 +504,12 @@ def _headers_of(source: Source) -> Iterator[kernel_headers.Headers]:
 
 def _compile(source: Source, entry: Entry, lib: Library, stderr: IO[bytes]) -> Compiled:
     """What goes into an entry. Raises NotCovered, and ValueError if it must not be kept."""
+    marks = {late_constants.placeholder(name): name for name in entry.late}
     with _headers_of(source) as headers:
         if headers.origin != "btf":
             raise ValueError("headers that may change")
         try:
-            return lib.compile(source.text, entry.flags, entry.marks, stderr)
+            return lib.compile(entry.text, entry.flags, marks, stderr)
         except NotCovered:
             entry.write(None)       # or the next start would compile twice, too
             raise
@@ -530,21 +523,31 @@ def _kept(source: Source, entry: Entry, lib: Library, stderr: IO[bytes]) -> Any:
             compiled = entry.read()     # another process may have been faster
             if compiled is None:
                 compiled = _compile(source, entry, lib, stderr)
-                bpf = lib.program(compiled, source.constants)
+                bpf = lib.program(compiled, entry.late)
                 entry.write(compiled)
                 return bpf
     stderr.write(compiled.said)
-    return lib.program(compiled, source.constants)
+    return lib.program(compiled, entry.late)
 
 
-def _load(source: Source, entry: Optional[Entry], stderr: IO[bytes]) -> Any:
+def _load(source: Source, entries: List[Entry], stderr: IO[bytes]) -> Any:
     import bcc
-    if entry is not None:
+    failed: List[Entry] = []
+    for entry in entries:
         try:
-            return _kept(source, entry, library(), stderr)
-        except Exception:   # whatever it is, BCC may do it, or says why not
+            bpf = _kept(source, entry, library(), stderr)
+        except Exception as error:  # whatever it is, BCC may do it, or says why not
             stderr.seek(0)
             stderr.truncate()
+            failed.append(entry)
+            if isinstance(error, NotCovered) and not isinstance(error, NotLate):
+                for other in entries:
+                    other.write(None)
+                break
+        else:
+            for other in failed:    # so it was that its constants are late
+                other.write(None)
+            return bpf
     with _headers_of(source):
         return bcc.BPF(text=source.text.encode(), cflags=_flags(source, source.constants),
                        usdt_contexts=source.contexts)
@@ -554,8 +557,8 @@ def load(source: Source, stderr: IO[bytes], reuse: bool = True) -> Any:
     """The bcc.BPF of a source, its programs loaded and attached. ``stderr`` is a file that stands
     for it, unbuffered. Without ``reuse``, or with BPFDUET_NO_CACHE in the environment, nothing
     that was kept is used."""
-    entry = None
+    entries: List[Entry] = []
     if reuse and isinstance(library(), Library) and not os.environ.get("BPFDUET_NO_CACHE"):
         with contextlib.suppress(Error, OSError):
-            entry = entry_of(source)
-    return kernel_headers.without_kallsyms(functools.partial(_load, source, entry, stderr))
+            entries = entries_of(source)
+    return kernel_headers.without_kallsyms(functools.partial(_load, source, entries, stderr))

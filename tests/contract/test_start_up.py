@@ -131,7 +131,7 @@ def test_the_switch(cache: Path) -> None:
 
 
 def test_what_the_code_depends_on(cache: Path, tmp_path: Path) -> None:
-    """Source, its header, options: another program. Not the file's date."""
+    """Source, its header, sizes of buffers: another program. Not the file's date."""
     tool = counting_tool(tmp_path, "counts")
     ours = '#include "bpfduet.h"\n'
     tool.write_text(tool.read_text().replace(ours, ours + '#include "my.h"\n'))
@@ -142,9 +142,34 @@ def test_what_the_code_depends_on(cache: Path, tmp_path: Path) -> None:
     assert [compilations(str(tool)) for _ in range(2)] == [1, 0]
     tool.write_text(tool.read_text().replace("key = 1", "key = 2"))
     assert [compilations(str(tool)) for _ in range(2)] == [1, 0]
-    assert [compilations(str(tool), "--uid", "0") for _ in range(2)] == [1, 0]
     os.utime(tool, (0, 0))
     assert compilations(str(tool)) == 0
+    assert [compilations("opensnoop", "-b", pages) for pages in ("1", "2", "1")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("tool, choices", [
+    ("opensnoop", ["-x", "-f O_RDWR", "--uid 0", "--comm true -p 1"]),
+    ("syscount", ["-P", "-x", "-e EPERM"]),
+    ("biolatency", ["-m", "-D", "-F -e", "-d loop0"]),
+    ("offcputime", ["-K", "-m 5 --state 1", "-u"]),
+])
+def test_options_share_a_program(cache: Path, tool: str, choices: List[str]) -> None:
+    """CONFIG constants are filled in: what a tool has compiled once is good for its options."""
+    assert [compilations(tool, *choice.split()) for choice in ("", *choices)] == \
+        [1] + [0] * len(choices)
+
+
+def test_a_constant_that_cannot_be_late(cache: Path, tmp_path: Path) -> None:
+    """A member of its name, which no expression can be: that is remembered, too."""
+    trace_pipe_is_free()
+    tool = tool_with(tmp_path, "named", "\tstruct named one = { .level = level };\n\tif (one.level != 3)"
+                     "\n\t\treturn 0;\n\tbpf_printk(\"three\");\n",
+                     "CONFIG(u32, level, 3);\nstruct named {\n\tu32 level;\n};\n")
+    done = finished(command(COUNTED, tool, ["--", "true"]))
+    assert done.stderr == b"compiled: 2\n" and done.stdout.count(b"three") == 1
+    done = finished(command(NEVER, tool, ["--", "true"]))
+    assert (done.status, done.stderr) == (0, b"") and done.stdout.count(b"three") == 1
+    assert len(programs(cache)) == 2
 
 
 def owned_by_another(path: Path) -> None:
@@ -287,22 +312,23 @@ def test_constants_filled_in_are_as_compiled(cache: Path) -> None:
     script = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "python")!r})
-from bpfduet import compiled, paths
+from bpfduet import compiled, late_constants, paths
 text = (paths.TOOLS / "opensnoop.bpf.c").read_text()
 folders = [paths.HEADERS, paths.TOOLS]
 flags = ["-D__BCC__", *(f"-I{{folder}}" for folder in folders)]
-# more than 32 bits: clang loads smaller ones by another instruction
-constants = {{"filter_pid": 4242, "filter_tid": 77, "filter_cgroup": 5 << 40,
-             "filter_cgroup_level": 2}}
 lib = compiled.library()
-source = compiled.Source(text, flags, folders, constants, [])
-entry = compiled.entry_of(source)
-assert len(entry.marks) == 3
-with open("/dev/null", "r+b", buffering=0) as null:
-    kept = compiled._compile(source, entry, lib, null)
-    with compiled._headers_of(source):
-        plain = lib.compile(text, compiled._flags(source, constants), {{}}, null)
-assert {{name for one in kept.functions for _, name in one.late}} == set(entry.marks.values())
+source = compiled.Source(text, flags, folders, {{"filter_pid": 4242, "failed_only": True}}, [])
+entry = compiled.entries_of(source)[0]
+assert entry.late["filter_pid"] == 4242 and entry.late["flag_mask"] == 0
+# more than 32 bits: clang loads smaller ones by another instruction
+constants = {{name: number << 40 | 1 for number, name in enumerate(sorted(entry.late), 1)}}
+marks = {{late_constants.placeholder(name): name for name in constants}}
+values = [f"-DDUET_LATE_{{name}}=,{{value}}ULL" for name, value in constants.items()]
+with open("/dev/null", "r+b", buffering=0) as null, compiled._headers_of(source):
+    kept = lib.compile(entry.text, entry.flags, marks, null)
+    plain = lib.compile(entry.text, entry.flags + values, {{}}, null)
+read = {{name for one in kept.functions for _, name in one.late}}
+assert {{"filter_pid", "filter_comm_1", "failed_only", "flag_mask"}} <= read <= set(constants), read
 filled = compiled.Module(lib, kept, constants)
 direct = compiled.Module(lib, plain, {{}})
 for one, other in zip(kept.functions, plain.functions):

@@ -11,8 +11,8 @@ from typing import Any, Callable, Dict, List, Type
 
 import pytest
 
-from bpfduet import compiled, kernel_headers
-from bpfduet.compiled import Compiled, Entry, Function, NotCovered, Source, Table
+from bpfduet import compiled, kernel_headers, late_constants
+from bpfduet.compiled import Compiled, Entry, Function, NotCovered, NotLate, Source, Table, entries_of
 
 TABLE = Table(b"counts", (1, 4, 8, 10240, 0), 1, 10240, 0, b'"unsigned int"', b'"unsigned long"')
 PROGRAM = Compiled((TABLE,), (Function(b"f", b"\x95" + bytes(7), ((0, 0),), ((3, "x"),)),),
@@ -31,9 +31,9 @@ def load_imm64(value: int, source: int = 0) -> bytes:
 
 
 EXIT = instruction(0x95, 0)
-MARK = compiled.placeholder("filter_cgroup", 64)
-SMALL = compiled.placeholder("filter_pid", 32)
-NAMES = {MARK: "filter_cgroup", SMALL: "filter_pid"}
+MARK = late_constants.placeholder("filter_cgroup")
+OTHER = late_constants.placeholder("filter_pid")
+NAMES = {MARK: "filter_cgroup", OTHER: "filter_pid"}
 
 
 def function(*code: bytes, tables: Dict[int, int] = {9: 4}) -> Function:
@@ -46,23 +46,32 @@ def function(*code: bytes, tables: Dict[int, int] = {9: 4}) -> Function:
 
 def test_what_is_filled_in_is_found() -> None:
     """Maps and late constants, at their places; the half of a load is no instruction."""
-    found = function(EXIT, load_imm64(9, 1), instruction(0xb7, SMALL), load_imm64(MARK),
-                     load_imm64(9), instruction(0xb4, SMALL), instruction(0x85, 14))
+    found = function(EXIT, load_imm64(9, 1), load_imm64(OTHER), load_imm64(MARK),
+                     load_imm64(9), load_imm64(OTHER), instruction(0x85, 14))
     assert found.maps == ((1, 4),)
-    assert found.late == ((3, "filter_pid"), (4, "filter_cgroup"), (8, "filter_pid"))
+    assert found.late == ((3, "filter_pid"), (5, "filter_cgroup"), (9, "filter_pid"))
 
 
 @pytest.mark.parametrize("code", [
     load_imm64(8, 1),                       # a map that is not the program's
     load_imm64(9, 2), load_imm64(9, 3),     # a map's value, a kernel variable
     instruction(0x85, 3, 1), instruction(0x85, 3, 2),       # functions of the program, the kernel
-    instruction(0x07, SMALL),               # += : taken apart
-    instruction(0xb7, compiled._signed(MARK)), instruction(0xb7, MARK >> 32),
-    load_imm64(MARK ^ 1), load_imm64(MARK ^ 1 << 40), load_imm64(SMALL | 1 << 32),
 ])
 def test_what_is_not_covered(code: bytes) -> None:
     """Anything else that would mean another thing in the next process."""
-    with pytest.raises(NotCovered):
+    with pytest.raises(NotCovered) as raised:
+        function(code)
+    assert raised.type is NotCovered
+
+
+@pytest.mark.parametrize("code", [
+    instruction(0x07, compiled._signed(MARK)),              # += : taken apart
+    instruction(0xb7, compiled._signed(MARK)), instruction(0xb7, MARK >> 32),
+    load_imm64(MARK ^ 1), load_imm64(MARK ^ 1 << 40), load_imm64(MARK & 0xffffffff),
+])
+def test_what_cannot_be_late(code: bytes) -> None:
+    """A placeholder that is not loaded as a whole."""
+    with pytest.raises(NotLate):
         function(code)
 
 
@@ -81,15 +90,14 @@ class NoMaps:
 def test_filling_in() -> None:
     """Descriptors and constants go to their places, nothing else changes."""
     value, pid = 0x1234_5678_9abc_def0, 4242
-    kept = function(load_imm64(9, 1), load_imm64(MARK), instruction(0xb7, SMALL), EXIT,
-                    tables={9: 1})
+    kept = function(load_imm64(9, 1), load_imm64(MARK), load_imm64(OTHER), EXIT, tables={9: 1})
     lib = NoMaps()
     other = TABLE._replace(name=b"other")
     module = compiled.Module(lib, Compiled((TABLE, other), (kept,), b"GPL", 0, b""),
                              {"filter_cgroup": value, "filter_pid": pid})
     assert lib.made == [(1, b"counts", 4, 8, 10240, 0), (1, b"other", 4, 8, 10240, 0)]
     assert bytes(module._code[b"f"]) == load_imm64(101, 1) + load_imm64(value) \
-        + instruction(0xb7, pid) + EXIT + EXIT
+        + load_imm64(pid) + EXIT + EXIT
 
 
 class Opening:
@@ -122,20 +130,6 @@ def test_a_failure_leaves_no_maps(monkeypatch: pytest.MonkeyPatch, program: Comp
         os.fstat(real.made[0])
 
 
-@pytest.mark.parametrize("constants, late", [
-    ({"filter_cgroup": 77, "filter_pid": 5}, {"filter_cgroup": MARK, "filter_pid": SMALL}),
-    ({"filter_cgroup": 0}, {}),             # not set: no code for it
-    ({"filter_pid": 1 << 31}, {}),          # would be sign-extended
-    ({"filter_uid": 5, "level": 3}, {}),    # not late
-])
-def test_which_constants_are_late(constants: Dict[str, int], late: Dict[str, int]) -> None:
-    """Those that the text calls so, if their value is in range."""
-    text = """DUET_SHARED_CONFIG(u64, filter_cgroup, 0); CONFIG(u32, filter_pid, 0);
-        CONFIG(u32, filter_uid, -1); CONFIG(int, level, 0);
-        if (DUET_LATE(filter_cgroup) && DUET_LATE(filter_pid) && DUET_LATE(level)) filter_uid"""
-    assert compiled.late_constants(text, constants) == late
-
-
 # -- files -----------------------------------------------------------------------------------
 
 
@@ -150,7 +144,7 @@ def test_bytes_and_back() -> None:
 def one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
     """An entry with a program in a cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    made = Entry("0" * 32, [], {})
+    made = Entry("0" * 32, "", [], {})
     made.write(PROGRAM)
     return made
 
@@ -190,7 +184,7 @@ def test_only_the_last_used_are_kept(entry: Entry) -> None:
         pass
     os.utime(path_of(entry), (0, 0))
     for number in range(1, compiled.KEEP + 1):
-        other = Entry(f"{number:032x}", [], {})
+        other = Entry(f"{number:032x}", "", [], {})
         other.write(PROGRAM)
         if number == 1:
             os.utime(path_of(other), (0, 0))
@@ -220,7 +214,7 @@ TEXT = '#include "one.h"\nTRACEPOINT_PROBE(sched, fork) { return DUET_LATE(who);
 @pytest.fixture(name="place")
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Headers, a tracefs and a kernel of the test's own."""
-    for name, content in {"inc/one.h": "CONFIG(u64, who, 0);", "btf/vmlinux": "", "btf/snd": "12",
+    for name, content in {"inc/one.h": "DUET_SHARED_CONFIG(u64, who, 0);", "btf/vmlinux": "", "btf/snd": "12",
                           "tracing/events/sched/fork/format": "field:int a; offset:8;",
                           "constants.h": "#define A 1"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -237,13 +231,12 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def key(place: Path, text: str = TEXT, flag: str = "-DX=1", who: int = 5) -> str:
     """The name of an entry."""
-    found = compiled.entry_of(Source(text, [flag], [place / "inc"], {"who": who, "other": 1}, []))
-    assert found
-    return path_of(found).name
+    found = entries_of(Source(text, [flag], [place / "inc"], {"who": who, "other": 1}, []))
+    return path_of(found[0]).name
 
 
 CHANGES: Dict[str, Callable[[Path, pytest.MonkeyPatch], Any]] = {
-    "header": lambda place, _: (place / "inc/one.h").write_text("CONFIG(u64, who, 1);"),
+    "header": lambda place, _: (place / "inc/one.h").write_text("DUET_SHARED_CONFIG(u64, who, 1);"),
     "format": lambda place, _: next(place.glob("tracing/*/*/*/format")).write_text("field:int b;"),
     "constants": lambda place, _: (place / "constants.h").write_text("#define A 2"),
     "another module": lambda place, _: (place / "btf/usb").write_text(""),
@@ -265,16 +258,28 @@ def test_another_name(place: Path, monkeypatch: pytest.MonkeyPatch, change: str)
 
 def test_text_flags_and_constants(place: Path) -> None:
     """They are in the name, too; only the value of a late constant is not."""
-    assert len({key(place), key(place, TEXT + " "), key(place, flag="-DX=2"),
-                key(place, who=0)}) == 4
-    assert key(place, who=6) == key(place)
+    bare = TEXT + "int f() { return who; }"
+    assert len({key(place), key(place, TEXT + " "), key(place, flag="-DX=2"), key(place, bare)}) == 4
+    assert key(place, who=6) == key(place, who=0) == key(place)
+
+
+def test_two_entries(place: Path) -> None:
+    """The text's own constants are late in the first, or set by a flag in the second."""
+    text = TEXT + "CONFIG(u32, mine, 3);\nint f() { return mine; }\n"
+    first, second = entries_of(Source(text, ["-DX=1"], [place / "inc"], {"who": 5, "mine": 7}, []))
+    assert first.late == {"who": 5, "mine": 7} and second.late == {"who": 5}
+    assert first.text != text and second.text == text
+    assert "-DDUET_SET_mine=,7" in second.flags and "-DDUET_SET_mine=,7" not in first.flags
+    for entry in (first, second):
+        assert f"-DDUET_LATE_who=,{late_constants.placeholder('who'):#x}ULL" in entry.flags
+    assert len(entries_of(Source(TEXT, [], [place / "inc"], {"who": 5}, []))) == 1
 
 
 @pytest.mark.parametrize("text", ["BPF_TABLE_PINNED(...)", "BPF_TABLE_PUBLIC(...)",
                                   'section("maps/extern")'])
 def test_shared_maps_are_not_kept(place: Path, text: str) -> None:
     """A map that another program made, or may use."""
-    assert compiled.entry_of(Source(text, [], [place], {}, [])) is None
+    assert entries_of(Source(text, [], [place], {}, [])) == []
 
 
 @pytest.mark.parametrize("name, value", [("BPFDUET_HEADERS", "real"), ("CPATH", "/x")])
@@ -282,7 +287,7 @@ def test_unknown_headers_are_not_kept(place: Path, monkeypatch: pytest.MonkeyPat
                                       value: str) -> None:
     """Headers that may change without anybody noticing."""
     monkeypatch.setenv(name, value)
-    assert compiled.entry_of(Source("int x;", [], [place], {}, [])) is None
+    assert entries_of(Source("int x;", [], [place], {}, [])) == []
     monkeypatch.delenv(name)
-    assert compiled.entry_of(Source("int x;", [], [place], {}, [])) is not None
-    assert compiled.entry_of(Source("int x;", [], [place], {}, ["a USDT probe"])) is None
+    assert len(entries_of(Source("int x;", [], [place], {}, []))) == 1
+    assert entries_of(Source("int x;", [], [place], {}, ["a USDT probe"])) == []

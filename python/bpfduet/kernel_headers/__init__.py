@@ -19,10 +19,10 @@ from .kallsyms import without_kallsyms
 from .kernel import VMLINUX, HeadersError, find_libbcc
 from .origins import Headers, explain, folder_for, make
 from .store import cache_folder, is_private, prune, write_file
-from .text import read_sources
+from .text import bcc_side, read_sources
 
 __all__ = [
-    "CONSTANTS", "VMLINUX", "Headers", "HeadersError", "Kernel", "cache_folder", "explain",
-    "find_libbcc", "folder_for", "is_private", "kernel_key", "make", "prune", "read_sources",
-    "without_kallsyms", "write_file",
+    "CONSTANTS", "VMLINUX", "Headers", "HeadersError", "Kernel", "bcc_side", "cache_folder",
+    "explain", "find_libbcc", "folder_for", "is_private", "kernel_key", "make", "prune",
+    "read_sources", "without_kallsyms", "write_file",
 ]

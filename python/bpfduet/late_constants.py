@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""CONFIG constants that are filled in when a compiled program is loaded, not when it is compiled.
+
+The compiler gets a placeholder for each, by ``-DDUET_LATE_name``, and hands it to the code as one
+whole immediate: DUET_LATE() in headers/bpfduet_bcc.h. In the headers that is written around
+the constants; in a tool's own text ``plan`` writes it. docs/start-up.md tells what it is good for.
+"""
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import AbstractSet, Any, Dict, NamedTuple, Optional
+
+from .kernel_headers.text import NOISE
+
+_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)|true|false")
+_CONFIG = re.compile(r"\bCONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
+_SHARED_CONFIG = re.compile(r"\bDUET_SHARED_CONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
+_STRING = re.compile(r"\bDUET_SHARED_CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)\s*;")
+_WORD_OF_STRING = re.compile(r"\bCONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
+_LATE = re.compile(r"\bDUET_LATE\(\s*(\w+)\s*\)")
+# What of a text is no use of a constant, and words that may be one.
+_PARTS = re.compile(
+    NOISE.pattern + r"|'(?:\\.|[^'\\\n])*'|^[ \t]*#[ \t]*include[^\n]*|(?:\.|->)\s*[A-Za-z_]\w*"
+    r"|\b(?:DUET_SHARED_)?CONFIG\([^;\n]*;|\bDUET_LATE\([^()]*\)|\d[\w.]*"
+    r"|(?P<word>[A-Za-z_]\w*)", re.S | re.M)
+
+
+class Plan(NamedTuple):
+    """A text for the compiler. ``late``: each late constant's value, as 64 bits; ``constants``:
+    what the flags have to set."""
+
+    text: str
+    late: Dict[str, int]
+    constants: Dict[str, Any]
+
+
+def placeholder(name: str) -> int:
+    """The number that stands for a late constant; no half of it is a small one."""
+    mark = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+    return mark >> 2 | 1 << 61 | 1 << 29
+
+
+def _number(text: str) -> Optional[int]:
+    """A default, if it is a plain number."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text == "true") if text in ("true", "false") else int(text, 0)
+
+
+def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
+    """The words of strings that are read as nothing else, as NAME_NUMBER."""
+    found: Dict[str, int] = {}
+    for name, size in _STRING.findall(whole):
+        words = _WORD_OF_STRING.findall(whole)
+        uses = len(re.findall(rf"\b{name}\b", whole)) - 1
+        numbers = [int(number) for other, number in words if other == name]
+        value = constants.get(name, b"").ljust(int(size), b"\0")
+        if uses == len(numbers):
+            found.update({f"{name}_{number}": int.from_bytes(value[8 * number:][:8], "little")
+                          for number in numbers})
+    return found
+
+
+def _spelled(text: str, names: AbstractSet[str]) -> str:
+    """The text with DUET_LATE() around what names the constants."""
+    def put(found: "re.Match[str]") -> str:
+        return f"DUET_LATE({found[0]})" if found["word"] in names else found[0]
+    return _PARTS.sub(put, text)
+
+
+def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
+    """What is filled in late of a program: constants of its ``headers``, and those of the text,
+    its ``own``.
+
+    ``constants`` are the values that are set. A constant of whose default the text does not say a
+    number is late only if it is set.
+    """
+    headers, plain = NOISE.sub(" ", headers), NOISE.sub(" ", text)
+    defaults = dict(_SHARED_CONFIG.findall(headers))
+    bare = {found["word"] for found in _PARTS.finditer(headers if own else headers + plain)}
+    names = set(_LATE.findall(headers + plain)) & defaults.keys()
+    if own:
+        mine = dict(_CONFIG.findall(plain))
+        defaults.update(mine)
+        names |= mine.keys()
+    # what reads it in another way, a macro of a header perhaps, would read the default
+    values = {name: constants.get(name, _number(defaults[name])) for name in sorted(names - bare)}
+    late = {name: int(value) & (1 << 64) - 1 for name, value in values.items()
+            if value is not None}
+    strings = _strings(headers + plain, constants)
+    known = late.keys() | {word.rpartition("_")[0] for word in strings}
+    return Plan(_spelled(text, late.keys()) if own else text, {**late, **strings},
+                {name: value for name, value in constants.items() if name not in known})
