@@ -13,7 +13,8 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from frontends import PATIENCE_S, ROOT, attachments, cgroup, in_cgroup  # makes bpfduet importable
+from frontends import (PATIENCE_S, ROOT, attachments, cgroup, in_cgroup,   # makes bpfduet importable
+                       seconds)
 from bpfduet import Error, Tool, UsageError
 from support import MISSING, cgroup_of, held, opens, still_there
 
@@ -58,10 +59,17 @@ def test_options_are_keywords(workloads: Path) -> None:
 def test_duration_and_cgroup(workloads: Path) -> None:
     """Without a command, for a time."""
     with cgroup() as group:
-        threading.Timer(0.7, in_cgroup, (group, opens(workloads, 23))).start()
+        def workload() -> None:
+            while attachments(os.getpid()) < 3:
+                time.sleep(0.01)
+            in_cgroup(group, opens(workloads, 23))
+
+        beside = threading.Thread(target=workload, daemon=True)
+        beside.start()
         start = time.monotonic()
-        events = about(list(Tool("opensnoop").events(cgroup=str(group), duration=2)))
-        assert 2 <= time.monotonic() - start < 5
+        events = about(list(Tool("opensnoop").events(cgroup=str(group), duration=seconds(2))))
+        assert time.monotonic() - start >= float(seconds(2))
+        beside.join()
     assert len(events) == 23
 
 

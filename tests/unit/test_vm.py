@@ -73,6 +73,9 @@ def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ("printf 'a::b PASSED\\nc::d ' >progress.log",
      ["FAILED it ended early, in c::d: see {}/console.log"]),
     ("exit 1", ["FAILED it ended early, in no test: see {}/console.log"]),
+    # it does not always come to end itself
+    ("printf 'a::b ' >progress.log; echo 'Kernel panic - not syncing' >console.log; exec sleep 99",
+     ["FAILED its kernel panicked, in a::b: see {}/console.log"]),
     # it was built once more
     (suite(0, PASSED) + PROGRAM + "echo second >program\n" + COMPLETE,
      ["FAILED the guest's programs are not the host's: {}/program: FAILED"]),
