@@ -447,16 +447,20 @@ def _modules() -> List[Tuple[str, int]]:
         return sorted((one.name, one.stat().st_size) for one in found)
 
 
-def entries_of(source: Source) -> List[Entry]:
+def entries_of(source: Source) -> Iterator[Entry]:
     """Where a source's program may be kept, named after all that decides what BCC makes of it:
-    with its own constants late, and with those of the headers alone. None if not all is known.
-    Raises Error and OSError."""
+    with its own constants late, and with those of the headers alone. None if not all is known."""
+    with contextlib.suppress(Error, OSError):
+        yield from _entries_of(source)
+
+
+def _entries_of(source: Source) -> Iterator[Entry]:
     if source.contexts or os.environ.get("BPFDUET_HEADERS", "btf") != "btf" \
             or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
-        return []
+        return
     whole, _ = kernel_headers.read_sources(source.text, source.folders)
     if _SHARED_MAPS.search(whole):
-        return []
+        return
     headers = whole[len(kernel_headers.bcc_side(source.text)):]
     formats = [tracefs() / "events" / category / event / "format"
                for category, event in sorted(set(_TRACEPOINT.findall(whole)))]
@@ -467,14 +471,15 @@ def entries_of(source: Source) -> List[Entry]:
                          if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
     place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
              environment, [path.read_bytes() for path in files])
-    entries: Dict[str, Entry] = {}
+    keys: List[str] = []
     for own in (True, False):
         plan = late_constants.plan(source.text, headers, source.constants, own)
         flags = _flags(source, plan.constants) + [
             f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL" for name in plan.late]
         key = hashlib.sha256(repr((place, plan.text, flags)).encode()).hexdigest()[:32]
-        entries.setdefault(key, Entry(key, plan.text, flags, plan.late))
-    return list(entries.values())
+        if key not in keys:
+            keys.append(key)
+            yield Entry(key, plan.text, flags, plan.late)
 
 
 # -- a program, either way ---------------------------------------------------------------------
@@ -530,7 +535,7 @@ def _kept(source: Source, entry: Entry, lib: Library, stderr: IO[bytes]) -> Any:
     return lib.program(compiled, entry.late)
 
 
-def _load(source: Source, entries: List[Entry], stderr: IO[bytes]) -> Any:
+def _load(source: Source, entries: Iterator[Entry], stderr: IO[bytes]) -> Any:
     import bcc
     failed: List[Entry] = []
     for entry in entries:
@@ -557,8 +562,6 @@ def load(source: Source, stderr: IO[bytes], reuse: bool = True) -> Any:
     """The bcc.BPF of a source, its programs loaded and attached. ``stderr`` is a file that stands
     for it, unbuffered. Without ``reuse``, or with BPFDUET_NO_CACHE in the environment, nothing
     that was kept is used."""
-    entries: List[Entry] = []
-    if reuse and isinstance(library(), Library) and not os.environ.get("BPFDUET_NO_CACHE"):
-        with contextlib.suppress(Error, OSError):
-            entries = entries_of(source)
+    reuse = reuse and isinstance(library(), Library) and not os.environ.get("BPFDUET_NO_CACHE")
+    entries = entries_of(source) if reuse else iter(())
     return kernel_headers.without_kallsyms(functools.partial(_load, source, entries, stderr))

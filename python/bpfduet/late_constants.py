@@ -19,11 +19,13 @@ _SHARED_CONFIG = re.compile(r"\bDUET_SHARED_CONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^
 _STRING = re.compile(r"\bDUET_SHARED_CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)\s*;")
 _WORD_OF_STRING = re.compile(r"\bCONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
 _LATE = re.compile(r"\bDUET_LATE\(\s*(\w+)\s*\)")
+# Members, and where a constant is declared or named as late: no other uses of it.
+_NO_USE = (r"(?:\.|->)\s*[A-Za-z_]\w*|\b(?:DUET_SHARED_)?CONFIG\([^;\n]*;|\bDUET_LATE\([^()]*\)")
+_NO_USES = re.compile(_NO_USE)
 # What of a text is no use of a constant, and words that may be one.
 _PARTS = re.compile(
-    NOISE.pattern + r"|'(?:\\.|[^'\\\n])*'|^[ \t]*#[ \t]*include[^\n]*|(?:\.|->)\s*[A-Za-z_]\w*"
-    r"|\b(?:DUET_SHARED_)?CONFIG\([^;\n]*;|\bDUET_LATE\([^()]*\)|\d[\w.]*"
-    r"|(?P<word>[A-Za-z_]\w*)", re.S | re.M)
+    NOISE.pattern + r"|'(?:\\.|[^'\\\n])*'|^[ \t]*#[ \t]*include[^\n]*|" + _NO_USE
+    + r"|\d[\w.]*|(?P<word>[A-Za-z_]\w*)", re.S | re.M)
 
 
 class Plan(NamedTuple):
@@ -78,14 +80,16 @@ def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
     """
     headers, plain = NOISE.sub(" ", headers), NOISE.sub(" ", text)
     defaults = dict(_SHARED_CONFIG.findall(headers))
-    bare = {found["word"] for found in _PARTS.finditer(headers if own else headers + plain)}
     names = set(_LATE.findall(headers + plain)) & defaults.keys()
     if own:
         mine = dict(_CONFIG.findall(plain))
         defaults.update(mine)
         names |= mine.keys()
     # what reads it in another way, a macro of a header perhaps, would read the default
-    values = {name: constants.get(name, _number(defaults[name])) for name in sorted(names - bare)}
+    bare = re.findall(rf"\b(?:{'|'.join(names)})\b",
+                      _NO_USES.sub(" ", headers if own else headers + plain))
+    values = {name: constants.get(name, _number(defaults[name]))
+              for name in sorted(names.difference(bare))}
     late = {name: int(value) & (1 << 64) - 1 for name, value in values.items()
             if value is not None}
     strings = _strings(headers + plain, constants)

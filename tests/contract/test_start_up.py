@@ -318,7 +318,7 @@ folders = [paths.HEADERS, paths.TOOLS]
 flags = ["-D__BCC__", *(f"-I{{folder}}" for folder in folders)]
 lib = compiled.library()
 source = compiled.Source(text, flags, folders, {{"filter_pid": 4242, "failed_only": True}}, [])
-entry = compiled.entries_of(source)[0]
+entry = next(compiled.entries_of(source))
 assert entry.late["filter_pid"] == 4242 and entry.late["flag_mask"] == 0
 # more than 32 bits: clang loads smaller ones by another instruction
 constants = {{name: number << 40 | 1 for number, name in enumerate(sorted(entry.late), 1)}}

@@ -232,7 +232,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def key(place: Path, text: str = TEXT, flag: str = "-DX=1", who: int = 5) -> str:
     """The name of an entry."""
     found = entries_of(Source(text, [flag], [place / "inc"], {"who": who, "other": 1}, []))
-    return path_of(found[0]).name
+    return path_of(next(found)).name
 
 
 CHANGES: Dict[str, Callable[[Path, pytest.MonkeyPatch], Any]] = {
@@ -272,14 +272,14 @@ def test_two_entries(place: Path) -> None:
     assert "-DDUET_SET_mine=,7" in second.flags and "-DDUET_SET_mine=,7" not in first.flags
     for entry in (first, second):
         assert f"-DDUET_LATE_who=,{late_constants.placeholder('who'):#x}ULL" in entry.flags
-    assert len(entries_of(Source(TEXT, [], [place / "inc"], {"who": 5}, []))) == 1
+    assert len(list(entries_of(Source(TEXT, [], [place / "inc"], {"who": 5}, [])))) == 1
 
 
 @pytest.mark.parametrize("text", ["BPF_TABLE_PINNED(...)", "BPF_TABLE_PUBLIC(...)",
                                   'section("maps/extern")'])
 def test_shared_maps_are_not_kept(place: Path, text: str) -> None:
     """A map that another program made, or may use."""
-    assert entries_of(Source(text, [], [place], {}, [])) == []
+    assert list(entries_of(Source(text, [], [place], {}, []))) == []
 
 
 @pytest.mark.parametrize("name, value", [("BPFDUET_HEADERS", "real"), ("CPATH", "/x")])
@@ -287,7 +287,7 @@ def test_unknown_headers_are_not_kept(place: Path, monkeypatch: pytest.MonkeyPat
                                       value: str) -> None:
     """Headers that may change without anybody noticing."""
     monkeypatch.setenv(name, value)
-    assert entries_of(Source("int x;", [], [place], {}, [])) == []
+    assert list(entries_of(Source("int x;", [], [place], {}, []))) == []
     monkeypatch.delenv(name)
-    assert len(entries_of(Source("int x;", [], [place], {}, []))) == 1
-    assert entries_of(Source("int x;", [], [place], {}, ["a USDT probe"])) == []
+    assert len(list(entries_of(Source("int x;", [], [place], {}, [])))) == 1
+    assert list(entries_of(Source("int x;", [], [place], {}, ["a USDT probe"]))) == []
