@@ -15,10 +15,10 @@ from .kernel_headers.text import NOISE
 
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)|true|false")
 _CONFIG = re.compile(r"\bCONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
-_SHARED_CONFIG = re.compile(r"\bDUET_SHARED_CONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
-_STRING = re.compile(r"\bDUET_SHARED_CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)\s*;")
-_WORD_OF_STRING = re.compile(r"\bCONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
-_LATE = re.compile(r"\bDUET_LATE\(\s*(\w+)\s*\)")
+_SHARED_CONFIG = re.compile(r"DUET_SHARED_CONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
+_STRING = re.compile(r"DUET_SHARED_CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)\s*;")
+_WORD_OF_STRING = re.compile(r"CONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
+_LATE = re.compile(r"DUET_LATE\(\s*(\w+)\s*\)")
 # Members, and where a constant is declared or named as late: no other uses of it.
 _NO_USE = (r"(?:\.|->)\s*[A-Za-z_]\w*|\b(?:DUET_SHARED_)?CONFIG\([^;\n]*;|\bDUET_LATE\([^()]*\)")
 _NO_USES = re.compile(_NO_USE)
@@ -86,8 +86,10 @@ def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
         defaults.update(mine)
         names |= mine.keys()
     # what reads it in another way, a macro of a header perhaps, would read the default
-    bare = re.findall(rf"\b(?:{'|'.join(names)})\b",
-                      _NO_USES.sub(" ", headers if own else headers + plain))
+    named = re.compile(rf"\b(?:{'|'.join(names)})\b")
+    lines = [line for line in (headers if own else headers + plain).splitlines()
+             if named.search(line)]
+    bare = named.findall(_NO_USES.sub(" ", "\n".join(lines)))
     values = {name: constants.get(name, _number(defaults[name]))
               for name in sorted(names.difference(bare))}
     late = {name: int(value) & (1 << 64) - 1 for name, value in values.items()
