@@ -46,22 +46,16 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
  * before: here it is one immediate, whole. The frontend puts this around the uses of CONFIG
  * constants in the main file (python/bpfduet/late_constants.py); headers say it themselves.
  */
-#define DUET_LATE(name)                                                      \
-	({                                                                   \
-		u64 late_ = DUET_PICK(DUET_LATE_##name, name);               \
-		asm volatile("" : "+r"(late_));                              \
-		(typeof(name))late_;                                         \
-	})
+#define DUET_WHOLE(value) \
+	({ u64 whole_ = value; asm volatile("" : "+r"(whole_)); whole_; })
+#define DUET_LATE(name) \
+	((typeof(name))DUET_WHOLE(DUET_PICK(DUET_LATE_##name, name)))
 
 #define CONFIG_STR(name, size) \
 	static const char name[size] __attribute__((aligned(8))) = DUET_PICK(DUET_SET_##name, "")
 #define DUET_SHARED_CONFIG_STR CONFIG_STR
-#define CONFIG_STR_WORD(name, n)                                             \
-	({                                                                   \
-		u64 late_ = DUET_PICK(DUET_LATE_##name##_##n, ((const u64 *)name)[n]); \
-		asm volatile("" : "+r"(late_));                              \
-		late_;                                                       \
-	})
+#define CONFIG_STR_WORD(name, n) \
+	DUET_WHOLE(DUET_PICK(DUET_LATE_##name##_##n, ((const u64 *)name)[n]))
 
 /* Indices are constant once unrolled, so clang folds the bytes: no .rodata. */
 #define CONFIG_STR_READ(dst, name)                                   \

@@ -19,14 +19,12 @@ from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 from . import libbpf
 from .attach import Attacher, complete_uprobes, programs_of, usdt_arguments, usdt_contexts
 from .errors import Error
+from .late_constants import CONFIG, CONFIG_STR
 from .model import ARRAY_TYPES, LOCK_TYPE, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
 from .paths import HEADERS
 
 LOST_MAP = b"bpfduet_lost"
 
-_CONFIG = re.compile(r"^\s*(?:DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,", re.MULTILINE)
-_CONFIG_STR = re.compile(r"^\s*(?:DUET_SHARED_)?CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)",
-                         re.MULTILINE)
 # bcc.libbcc has it too, but as a private name
 _RING_CALLBACK = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_int)
 _FUNCTION = re.compile(r"^static __always_inline \w+ (\w+)\([^)]*\)\n\{\n(.*?)^\}",
@@ -63,14 +61,14 @@ def configs_of(source: str) -> Dict[str, Config]:
     shared = (HEADERS / "bpfduet_task.h").read_text()
     configs = {}
     for text in (source, shared):
-        for ctype, name in _CONFIG.findall(text):
+        for _, ctype, name, _ in CONFIG.findall(text):
             if text is shared and name not in read:
                 continue
             if ctype not in _INTEGERS:
                 raise Error(f"CONFIG({ctype}, {name}, ...): '{ctype}' is not an integer type")
             kind, size = _INTEGERS[ctype]
             configs[name] = Config(name, None, size, kind)
-        for name, size in _CONFIG_STR.findall(text):
+        for _, name, size in CONFIG_STR.findall(text):
             if text is source or name in read:
                 configs[name] = Config(name, None, int(size), "string")
     return configs

@@ -471,15 +471,16 @@ def _entries_of(source: Source) -> Iterator[Entry]:
                          if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
     place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
              environment, [path.read_bytes() for path in files])
-    keys: List[str] = []
+    before: Optional[late_constants.Plan] = None
     for own in (True, False):
         plan = late_constants.plan(source.text, headers, source.constants, own)
+        if plan == before:      # the text has no constants of its own
+            return
+        before = plan
         flags = _flags(source, plan.constants) + [
             f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL" for name in plan.late]
         key = hashlib.sha256(repr((place, plan.text, flags)).encode()).hexdigest()[:32]
-        if key not in keys:
-            keys.append(key)
-            yield Entry(key, plan.text, flags, plan.late)
+        yield Entry(key, plan.text, flags, plan.late)
 
 
 # -- a program, either way ---------------------------------------------------------------------
@@ -541,18 +542,19 @@ def _load(source: Source, entries: Iterator[Entry], stderr: IO[bytes]) -> Any:
     for entry in entries:
         try:
             bpf = _kept(source, entry, library(), stderr)
-        except Exception as error:  # whatever it is, BCC may do it, or says why not
-            stderr.seek(0)
-            stderr.truncate()
+        except NotLate:
+            pass                # the next has less of it late; the entry says so already
+        except NotCovered:
+            for other in entries:
+                other.write(None)
+        except Exception:       # whatever it is, the next or BCC may do it, or says why not
             failed.append(entry)
-            if isinstance(error, NotCovered) and not isinstance(error, NotLate):
-                for other in entries:
-                    other.write(None)
-                break
         else:
             for other in failed:    # so it was that its constants are late
                 other.write(None)
             return bpf
+        stderr.seek(0)
+        stderr.truncate()
     with _headers_of(source):
         return bcc.BPF(text=source.text.encode(), cflags=_flags(source, source.constants),
                        usdt_contexts=source.contexts)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from typing import AbstractSet, Any, Dict, NamedTuple, Optional
 
 from .kernel_headers.text import NOISE
 
+# The dialect's declarations: (shared, type, name, default), (shared, name, size)
+CONFIG = re.compile(r"^\s*(DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;",
+                    re.MULTILINE)
+CONFIG_STR = re.compile(r"^\s*(DUET_SHARED_)?CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)|true|false")
-_CONFIG = re.compile(r"\bCONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
-_SHARED_CONFIG = re.compile(r"DUET_SHARED_CONFIG\(\s*[\w ]+,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;")
-_STRING = re.compile(r"DUET_SHARED_CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)\s*;")
 _WORD_OF_STRING = re.compile(r"CONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
 _LATE = re.compile(r"DUET_LATE\(\s*(\w+)\s*\)")
 # Members, and where a constant is declared or named as late: no other uses of it.
@@ -53,13 +55,15 @@ def _number(text: str) -> Optional[int]:
 def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
     """The words of strings that are read as nothing else, as NAME_NUMBER."""
     found: Dict[str, int] = {}
-    for name, size in _STRING.findall(whole):
-        words = _WORD_OF_STRING.findall(whole)
+    words = _WORD_OF_STRING.findall(whole)
+    for shared, name, size in CONFIG_STR.findall(whole):
+        if not shared:
+            continue
         uses = len(re.findall(rf"\b{name}\b", whole)) - 1
         numbers = [int(number) for other, number in words if other == name]
         value = constants.get(name, b"").ljust(int(size), b"\0")
         if uses == len(numbers):
-            found.update({f"{name}_{number}": int.from_bytes(value[8 * number:][:8], "little")
+            found.update({f"{name}_{number}": int.from_bytes(value[8 * number:][:8], sys.byteorder)
                           for number in numbers})
     return found
 
@@ -79,10 +83,10 @@ def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
     number is late only if it is set.
     """
     headers, plain = NOISE.sub(" ", headers), NOISE.sub(" ", text)
-    defaults = dict(_SHARED_CONFIG.findall(headers))
+    defaults = {name: default for shared, _, name, default in CONFIG.findall(headers) if shared}
     names = set(_LATE.findall(headers + plain)) & defaults.keys()
     if own:
-        mine = dict(_CONFIG.findall(plain))
+        mine = {name: default for shared, _, name, default in CONFIG.findall(plain) if not shared}
         defaults.update(mine)
         names |= mine.keys()
     # what reads it in another way, a macro of a header perhaps, would read the default

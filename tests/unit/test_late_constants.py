@@ -38,7 +38,7 @@ EMPTY_NAME = {"filter_comm_0": 0, "filter_comm_1": 0}
     ("CONFIG(int, low, 5);", "", {"low": -1}, {"low": 2 ** 64 - 1}, {}),
     ("CONFIG(u32, odd, sizeof(int));", "", {}, {}, {}),
     ("CONFIG(u32, odd, A + (1));", "", {"odd": 2}, {"odd": 2}, {}),
-    ("CONFIG(u32, one, 1); CONFIG(u32, two, 2);", "#define A (one + x->two)", {"one": 3},
+    ("CONFIG(u32, one, 1);\nCONFIG(u32, two, 2);", "#define A (one + x->two)", {"one": 3},
      {"two": 2}, {"one": 3}),
     ("/* CONFIG(u32, no, 1); */ CONFIG_STR(label, 8);", "", {"label": b"x"}, {}, {"label": b"x"}),
 ])

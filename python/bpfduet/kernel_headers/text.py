@@ -100,7 +100,8 @@ def defined_by(text: str) -> Tuple[Set[str], Set[str]]:
 
 
 def read_sources(source: str, include_dirs: Sequence[Path]) -> Tuple[str, Tuple[str, ...]]:
-    """The text of a program and of what it includes from `include_dirs`; other headers it names."""
+    """The text of a program, as `bcc_side` gives it, and behind it of what it includes from
+    `include_dirs`; other headers it names."""
     texts: List[str] = []
     unknown: Set[str] = set()
     done: Set[Path] = set()
