@@ -68,7 +68,7 @@ def test_duration_and_cgroup(workloads: Path) -> None:
         beside.start()
         start = time.monotonic()
         events = about(list(Tool("opensnoop").events(cgroup=str(group), duration=seconds(2))))
-        assert time.monotonic() - start >= float(seconds(2))
+        assert float(seconds(2)) <= time.monotonic() - start < PATIENCE_S
         beside.join()
     assert len(events) == 23
 

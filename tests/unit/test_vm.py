@@ -76,6 +76,8 @@ def test_all_is_well(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # it does not always come to end itself
     ("printf 'a::b ' >progress.log; echo 'Kernel panic - not syncing' >console.log; exec sleep 99",
      ["FAILED its kernel panicked, in a::b: see {}/console.log"]),
+    ("echo 'Kernel panic - not syncing' >console.log",
+     ["FAILED its kernel panicked, in no test: see {}/console.log"]),
     # it was built once more
     (suite(0, PASSED) + PROGRAM + "echo second >program\n" + COMPLETE,
      ["FAILED the guest's programs are not the host's: {}/program: FAILED"]),

@@ -31,9 +31,7 @@ LIMIT_S = 120 * 60      # of a guest
 SILENCE_S = 10 * 60     # without progress, after which it counts as hung
 CPUS, MEMORY = 2, "4G"
 # Without what TCG is slow at and no test asks for: 256-bit vectors, checks of every access to user
-# memory, a fifth level of page tables. Nor cmpxchg16b: an interrupt just behind it saves other flags
-# than there were, QEMU 7.2 having taken an operand for them, and with VM or NT among them the kernel
-# dies of a double fault.
+# memory, a fifth level of page tables. Nor cmpxchg16b, whose flags QEMU 7.2 gets wrong.
 CPU = "max,-avx,-avx2,-smap,-la57,-pku,-cx16"
 DISKS = {"vda": "256M", "vdb": "1M"}    # the first is for tests to overwrite
 HOST_BTF = FOLDER / "host.btf"
@@ -110,14 +108,14 @@ class Guest:
                 now = time.monotonic()
                 heard = now if lines else heard
                 self._show(lines)
-                if ended:
-                    break
                 if self._panicked():    # its last words; it may not come to end itself
                     self.failure = "its kernel panicked"
                     qemu.kill()
-                elif now - heard > SILENCE_S or now - began > LIMIT_S:
+                elif not ended and (now - heard > SILENCE_S or now - began > LIMIT_S):
                     self.failure = "it hung and was killed"
                     qemu.kill()
+                if ended:
+                    break
                 time.sleep(0.2)
         self.last = rest.decode(errors="replace").strip()
 
