@@ -582,6 +582,24 @@ uint64_t kernel_half__lost(const struct kernel_half *k)
 	return sum;
 }
 
+uint64_t kernel_half__skipped(const struct kernel_half *k)
+{
+	struct bpf_prog_info info;
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+	uint32_t len;
+	int fd;
+
+	bpf_object__for_each_program(prog, k->obj) {
+		fd = bpf_program__fd(prog);
+		memset(&info, 0, sizeof(info));
+		len = sizeof(info);
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 /* -- maps of reports --------------------------------------------------------------------------- */
 
 /* Maps are read in pieces of so many entries. */

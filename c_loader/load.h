@@ -48,6 +48,11 @@ int kernel_half__map(const struct kernel_half *k, const char *name);
 
 /* Records that the kernel half had no room for. */
 uint64_t kernel_half__lost(const struct kernel_half *k);
+/*
+ * How often the kernel did not run a program, for it was still running on that CPU
+ * (recursion_misses of struct bpf_prog_info); 0 before Linux 5.12, which does not tell.
+ */
+uint64_t kernel_half__skipped(const struct kernel_half *k);
 
 /*
  * Read a report's map, summed over the CPUs, and empty it if the report says so. The entries'

@@ -202,19 +202,31 @@ bool renderer__event(struct renderer *r, const uint8_t *record, size_t len)
 	return true;
 }
 
-void renderer__lost(struct renderer *r, uint64_t count)
+void renderer__lost(struct renderer *r, enum loss kind, uint64_t count)
 {
+	static const struct {
+		const char *kind, *before, *after;
+	} told[N_LOSSES] = {
+		[LOSS_RECORDS] = { "records", "lost ", " events" },
+		[LOSS_SKIPPED] = { "skipped", "lost up to ",
+				   " events: the kernel skipped a program that was still running" },
+	};
+
 	if (r->output == OUTPUT_JSON) {
 		renderer__json_head(r, "lost_events");
 		buf__puts(r->out, ",\"data\":{\"count\":");
 		buf__unsigned(r->out, count);
-		buf__puts(r->out, "}}\n");
+		buf__puts(r->out, ",\"kind\":\"");
+		buf__puts(r->out, told[kind].kind);
+		buf__puts(r->out, "\"}}\n");
 		return;
 	}
 	buf__puts(r->err, r->spec->tool);
-	buf__puts(r->err, ": lost ");
+	buf__puts(r->err, ": ");
+	buf__puts(r->err, told[kind].before);
 	buf__unsigned(r->err, count);
-	buf__puts(r->err, " events\n");
+	buf__puts(r->err, told[kind].after);
+	buf__putc(r->err, '\n');
 }
 
 struct trace_line {

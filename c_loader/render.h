@@ -47,8 +47,10 @@ void renderer__free(struct renderer *r);
 void renderer__begin(struct renderer *r);
 /* One record. false if it is too short to be one: it counts as lost. */
 bool renderer__event(struct renderer *r, const uint8_t *record, size_t len);
-/* More records were lost. */
-void renderer__lost(struct renderer *r, uint64_t count);
+/* What can be lost: records without room, and events of which the kernel skipped the program. */
+enum loss { LOSS_RECORDS, LOSS_SKIPPED, N_LOSSES };
+/* More was lost. */
+void renderer__lost(struct renderer *r, enum loss kind, uint64_t count);
 /* One line of the trace pipe, without its line end. Returns how many it says were lost. */
 uint64_t renderer__trace(struct renderer *r, const char *line, size_t len);
 /* One report; `entries` are reordered. */

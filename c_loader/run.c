@@ -54,7 +54,7 @@ struct run {
 	uint64_t deadline_ns, due_ns, interval_ns;
 	uint64_t prints_left; /* reports until --count is reached; 0: no limit */
 	uint64_t dropped; /* records lost on this side */
-	uint64_t told, tell_ns; /* of the loss */
+	uint64_t told[N_LOSSES], tell_ns; /* of the loss */
 };
 
 /* What the signal handlers see. */
@@ -329,15 +329,19 @@ static bool look_at_stacks(struct run *run)
 
 static void tell_loss(struct run *run, bool at_end)
 {
-	uint64_t lost;
+	uint64_t lost[N_LOSSES];
+	enum loss kind;
 
 	if (!at_end && run->now_ns < run->tell_ns)
 		return;
 	run->tell_ns = run->now_ns + NS_PER_S;
-	lost = kernel_half__lost(&run->kernel) + run->dropped;
-	if (lost > run->told)
-		renderer__lost(&run->renderer, lost - run->told);
-	run->told = lost;
+	lost[LOSS_RECORDS] = kernel_half__lost(&run->kernel) + run->dropped;
+	lost[LOSS_SKIPPED] = kernel_half__skipped(&run->kernel);
+	for (kind = 0; kind < N_LOSSES; kind++) {
+		if (lost[kind] > run->told[kind])
+			renderer__lost(&run->renderer, kind, lost[kind] - run->told[kind]);
+		run->told[kind] = lost[kind];
+	}
 }
 
 /* -- the run ----------------------------------------------------------------------------------- */

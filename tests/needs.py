@@ -7,7 +7,7 @@ import os
 import struct
 import subprocess
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 TRACEFS = Path("/sys/kernel/tracing")
 BPFFS = Path("/sys/fs/bpf")
@@ -55,6 +55,11 @@ def can_use_ftrace() -> bool:
         return False
 
 
+def release() -> Tuple[int, ...]:
+    """The kernel's version: (6, 12)."""
+    return tuple(map(int, os.uname().release.split(".")[:2]))
+
+
 SYS_PERF_EVENT_OPEN = {"x86_64": 298}.get(os.uname().machine, 241)
 
 
@@ -86,4 +91,6 @@ NEEDS: Dict[str, Callable[[], bool]] = {
     "queued": shows_queued_requests,
     "netns": can_make_netns,
     "pmu": can_sample_caches,
+    # Linux 6.7 counts those of tracepoints; nothing tells whether a kernel does but that it does
+    "counted skips": lambda: release() >= (6, 7),
 }

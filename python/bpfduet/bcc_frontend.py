@@ -314,6 +314,10 @@ class Program:
         table = self.bpf[LOST_MAP]
         return sum(table[table.Key(0)])
 
+    def skipped(self) -> int:
+        """How often the kernel did not run a program, for it was still running on that CPU."""
+        return sum(libbpf.recursion_misses(function.fd) for function in self.bpf.funcs.values())
+
     # -- reports -------------------------------------------------------------------
 
     def entries(self, name: str, clear: bool, locked: bool) -> List[Tuple[bytes, List[bytes]]]:

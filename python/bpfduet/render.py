@@ -21,6 +21,10 @@ Bound = Dict[str, Any]
 _TRACE = re.compile(rb"(.{16})-(\d{1,10}) +(?:\([^)]*\) +)?\[(\d{1,5})\] +[^ ]+ +"
                     rb"(\d{1,15})\.(\d{6}): [^:]*: (.*)", re.DOTALL)
 _TRACE_LOST = re.compile(rb"CPU:\d+ \[LOST (\d{1,18}) EVENTS\]")
+# What can be lost, and the line that says so: records without room, and events of which the kernel
+# skipped the program.
+LOSSES = {"records": b"lost %d events",
+          "skipped": b"lost up to %d events: the kernel skipped a program that was still running"}
 
 
 @dataclass
@@ -55,7 +59,8 @@ class Renderer:
         self._format = options.format
         self._printer = columns.Printer(self._format, clock.start_mono_ns,
                                         clock.wall_minus_mono_ns, options.holds)
-        self._tool = text.json_string(bound["tool"].encode())
+        self._name: bytes = bound["tool"].encode()
+        self._tool = text.json_string(self._name)
         self._reports: Dict[int, Union[_Report, _Average, stacks.Report]] = {}
         self.dropped = 0
         """Records that were too short and lines that the trace pipe lost: for the caller to tell
@@ -74,10 +79,14 @@ class Renderer:
         elif pipe and pipe.get("columns") and self._format == "text":
             self._write(b"%-18s %-16s %-6s %s\n" % (b"TIME(s)", b"COMM", b"PID", b"MESSAGE"))
 
-    def lost(self, count: int) -> None:
-        """Print the JSON object for ``count`` more lost records (on stdout, in JSON only)."""
-        if self._format == "json":
-            self._write(self._json("lost_events") + b',"data":{"count":%d}}\n' % count)
+    def lost(self, kind: str, count: int) -> bytes:
+        """Tell that ``count`` more of a kind of LOSSES are lost: in JSON as an object of the
+        output. Returns the line for stderr, without its line end; empty in JSON."""
+        if self._format != "json":
+            return self._name + b": " + LOSSES[kind] % count
+        self._write(self._json("lost_events") + b',"data":{"count":%d,"kind":"%b"}}\n'
+                    % (count, kind.encode()))
+        return b""
 
     def report(self, which: Union[int, str], entries: Sequence[Any]) -> None:
         """Print a report, by index or name, from the entries of its map: (key, values), one

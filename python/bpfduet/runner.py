@@ -17,7 +17,7 @@ from . import options, stacks
 from .errors import Error
 from .features import check_lockdown, check_privileges
 from .options import UsageError
-from .render import Clock, Renderer
+from .render import LOSSES, Clock, Renderer
 from .text import escape
 from .tool import Session
 
@@ -66,7 +66,7 @@ class Loss:
     def __init__(self, session: Session, renderer: Renderer):
         self._session = session
         self._renderer = renderer
-        self._told = 0
+        self._told = dict.fromkeys(LOSSES, 0)
         self._next = time.monotonic() + FLUSH_S
 
     def look(self, now: bool = False) -> None:
@@ -74,14 +74,14 @@ class Loss:
         if not now and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + FLUSH_S
-        lost = self._session.lost() + self._renderer.dropped
-        if lost > self._told:
-            growth, self._told = lost - self._told, lost
-            if self._session.options.format == "json":
-                self._renderer.lost(growth)
-            else:
+        lost = {"records": self._session.lost() + self._renderer.dropped,
+                "skipped": self._session.skipped()}
+        for kind, count in lost.items():
+            growth, self._told[kind] = count - self._told[kind], count
+            line = self._renderer.lost(kind, growth) if growth > 0 else b""
+            if line:
                 self._renderer.flush()
-                say(f"{self._session.bound['tool']}: lost {growth} events")
+                say(line)
 
 
 def say(line: Union[str, bytes]) -> None:

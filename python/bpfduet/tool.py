@@ -193,6 +193,10 @@ class Session:
         """Records lost since the start."""
         return self.program.lost() + self._lost_in_perf
 
+    def skipped(self) -> int:
+        """How often the kernel did not run a program, for it was still running on that CPU."""
+        return self.program.skipped()
+
     def entries(self, report: Dict[str, Any]) -> List[Tuple[bytes, List[bytes]]]:
         """What the map of a report holds; emptied if the report says so."""
         return self.program.entries(report["map"], report["clear"], report["locked"])

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from frontends import FRONTENDS, Running, cgroup, in_cgroup
+from frontends import FRONTENDS, Running, cgroup, in_cgroup, run
 from support import opens, seen
 
 COUNT = 2000
+CALLS = 23
 
 
 @pytest.mark.parametrize("output", ["text", "json", "csv"])
@@ -34,8 +35,9 @@ def test_printed_and_lost_are_all(workloads: Path, frontend: str, output: str) -
     if output == "json":
         assert result.stderr == b""
         lost = [one for one in result.objects() if one["type"] == "lost_events"]
-        assert all(set(one) == {"type", "tool", "data"} and set(one["data"]) == {"count"}
-                   and one["tool"] == "opensnoop" for one in lost)
+        assert all(set(one) == {"type", "tool", "data"} and set(one["data"]) == {"count", "kind"}
+                   and one["data"]["kind"] == "records" and one["tool"] == "opensnoop"
+                   for one in lost)
         count = sum(one["data"]["count"] for one in lost)
     else:
         told = re.fullmatch(rb"(?:opensnoop: lost \d+ events\n)+", result.stderr)
@@ -79,3 +81,23 @@ def test_nothing_lost_nothing_told(workloads: Path, frontend: str) -> None:
         finally:
             tracer.end()
     assert b"lost" not in result.stdout + result.stderr
+
+
+@pytest.mark.needs("counted skips")
+@pytest.mark.parametrize("output", ["text", "json", "csv"])
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_skipped_programs(tracefs: None, frontend: str, output: str) -> None:
+    """Each call of kill() makes the kernel skip a program, and that is told as loss."""
+    calls = f"n=0; while [ $n -lt {CALLS} ]; do kill -0 $$; n=$((n + 1)); done"
+    result = run(frontend, "skipped", ["--format", output, "--", "sh", "-c", calls])
+    assert result.status == 0
+    if output == "json":
+        assert result.stderr == b""
+        *events, lost = result.objects()
+        assert len(events) == CALLS
+        assert lost == {"type": "lost_events", "tool": "skipped",
+                        "data": {"count": CALLS, "kind": "skipped"}}
+    else:
+        assert len(result.stdout.splitlines()) == 1 + CALLS
+        assert result.stderr.decode() == (f"skipped: lost up to {CALLS} events: the kernel skipped "
+                                          "a program that was still running\n")

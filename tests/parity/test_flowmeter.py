@@ -284,7 +284,7 @@ def test_no_room(frontend: str) -> None:
         tracer.end()
     kinds = {data["type"]: data["data"] for data in done.objects()}
     assert len(kinds["table"]) == room
-    assert kinds["lost_events"] == {"count": 2 * more}
+    assert kinds["lost_events"] == {"count": 2 * more, "kind": "records"}
 
 
 # -- the rest --------------------------------------------------------------------------------

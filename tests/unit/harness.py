@@ -200,17 +200,17 @@ def _run_python(document: Document) -> Answer:
         elif "trace" in step:
             renderer.trace(step["trace"].encode())
         else:
-            errors += _lost(renderer, parsed, tool, step["lost"])
+            errors += _lost(renderer, step.get("kind", "records"), step["lost"])
     if renderer.dropped:
-        errors += _lost(renderer, parsed, tool, renderer.dropped)
+        errors += _lost(renderer, "records", renderer.dropped)
     renderer.flush()
     return 0, out.getvalue(), errors
 
 
-def _lost(renderer: render.Renderer, parsed: options.Options, tool: bytes, count: int) -> bytes:
-    """Tell of lost records as the run loop does; returns the line for stderr."""
-    renderer.lost(count)
-    return b"" if parsed.format == "json" else b"%b: lost %d events\n" % (tool, count)
+def _lost(renderer: render.Renderer, kind: str, count: int) -> bytes:
+    """Tell of loss as the run loop does; returns the line for stderr."""
+    line = renderer.lost(kind, count)
+    return line + b"\n" if line else b""
 
 
 def for_driver(document: Document) -> str:

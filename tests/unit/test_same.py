@@ -225,7 +225,8 @@ def event_tools(draw: Any) -> Tuple[Any, ...]:
             cut = draw(st.integers(event.fields[-1].offset, event.size))
             steps.append({"event": record[:cut].hex()})
     if draw(st.booleans()):
-        steps.append({"lost": draw(st.integers(1, 1 << 40))})
+        steps.append({"lost": draw(st.integers(1, 1 << 40)),
+                      "kind": draw(st.sampled_from(["records", "skipped"]))})
     return data, types, steps
 
 

@@ -4,8 +4,9 @@
  * what a tool would print for given records and maps. The form:
  *
  * {"bound": SPEC, "argv": [HEX, ...], "clock": {"start_mono_ns", "wall_minus_mono_ns",
- * "now_wall_ns"}, "env": {"TZ": "UTC"}, "steps": [{"event": HEX}, {"lost": 3}, {"trace": LINE},
- *  {"report": NAME, "entries": [[KEYHEX, [VALHEX, one a CPU or just one]]]}]}
+ * "now_wall_ns"}, "env": {"TZ": "UTC"}, "steps": [{"event": HEX}, {"trace": LINE},
+ * {"lost": 3, "kind": "records"},
+ * {"report": NAME, "entries": [[KEYHEX, [VALHEX, one a CPU or just one]]]}]}
  *
  *   render_driver < DOCUMENT            prints what the tool would, and exits as it would
  *   render_driver --batch < DOCUMENTS   one document a line, one line of JSON as the answer
@@ -165,6 +166,7 @@ static bool step_report(struct run *run, const struct json *name, const struct j
 static bool run_step(struct run *run, const struct json *step)
 {
 	const struct json *item;
+	enum loss kind;
 	json_int lost;
 
 	item = json__get(step, "event");
@@ -172,7 +174,9 @@ static bool run_step(struct run *run, const struct json *step)
 		return step_event(run, item);
 	item = json__get(step, "lost");
 	if (item && json__to_int(item, &lost)) {
-		renderer__lost(&run->renderer, (uint64_t)lost);
+		item = json__get(step, "kind");
+		kind = item && !strcmp(item->string, "skipped") ? LOSS_SKIPPED : LOSS_RECORDS;
+		renderer__lost(&run->renderer, kind, (uint64_t)lost);
 		return true;
 	}
 	item = json__get(step, "report");
@@ -257,7 +261,7 @@ static void run_steps(struct run *run, const struct json *root)
 				break;
 		}
 		if (run->lost)
-			renderer__lost(&run->renderer, run->lost);
+			renderer__lost(&run->renderer, LOSS_RECORDS, run->lost);
 	}
 	renderer__free(&run->renderer);
 }
