@@ -17,7 +17,7 @@
 
 BUILD ?= build
 CLANG ?= clang
-LLVM_OBJCOPY ?= $(or $(shell command -v llvm-objcopy 2>/dev/null),$(lastword $(sort $(wildcard /usr/bin/llvm-objcopy-*))))
+LLVM_OBJCOPY ?= $(or $(shell command -v llvm-objcopy 2>/dev/null),$(lastword $(sort $(wildcard /usr/bin/llvm-objcopy-*))),llvm-objcopy)
 BPFTOOL ?= $(or $(shell PATH=$$PATH:/usr/sbin:/sbin command -v bpftool),bpftool)
 PYTHON ?= /usr/bin/python3
 PREFIX ?= /usr/local
@@ -39,14 +39,25 @@ override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bp
 	-DDUET_VERSION='"$(shell cat VERSION)"'
 LIBS := -lbpf -lelf -lz -ljansson
 # Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
-STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a)
+# The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
+STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
 # Debian keeps asm/*.h, which usdt.bpf.h wants, in a folder of the architecture.
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Iheaders -I$(TOOLS_DIR) \
+MULTIARCH = $(eval MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null))$(MULTIARCH)
+BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Iheaders -I$(TOOLS_DIR) \
 	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH)) $(WARNINGS) -Wno-unused-parameter
 ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+endif
+
+# A goal that builds says at once, in one sentence, what is missing. The goals named here install first, or build nothing.
+ifneq ($(filter-out deps demo check check-native check-vm vm-shell bench bench-startup clean,$(or $(MAKECMDGOALS),all)),)
+HASH := \#
+ABSENT := $(shell for program in $(foreach name,CC AR CLANG LLVM_OBJCOPY BPFTOOL PYTHON,$(firstword $($(name)))); do \
+	command -v $$program >/dev/null || echo $$program; done)
+ABSENT := $(or $(ABSENT),$(shell printf '$(HASH)if !__has_include(<%s>)\n%s\n$(HASH)endif\n' \
+	$(foreach header,bpf/libbpf.h libelf.h zlib.h jansson.h,$(header) $(header)) | $(CC) $(CFLAGS) -E -P -x c - 2>/dev/null))
+$(if $(ABSENT),$(error not found: $(ABSENT). "make deps" installs what a build needs, "make demo" also builds and shows it))
 endif
 
 ifeq ($(V),1)

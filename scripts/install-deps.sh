@@ -16,6 +16,11 @@ dnf_test="python3-pytest python3-hypothesis python3-mypy libcmocka-devel libasan
 dnf_vm="qemu-system-x86-core busybox cpio kmod"
 dnf_bench="bcc-tools bpftrace"
 
+die() {
+	echo "install-deps: $*" >&2
+	exit 1
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
@@ -27,8 +32,7 @@ elif command -v dnf >/dev/null; then
 	family=dnf
 	have() { rpm -q "$1" >/dev/null 2>&1; }
 else
-	echo "install-deps: neither apt-get nor dnf here: see the package lists in $0" >&2
-	exit 1
+	die "neither apt-get nor dnf here: see the package lists in $0"
 fi
 
 missing=
@@ -55,12 +59,25 @@ for part in "$@"; do
 done
 [ -n "$missing" ] || exit 0
 
+[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+	die "packages are missing, and to install them takes root or sudo: run this as root"
 echo "installing:$missing"
 if [ $family = apt ]; then
-	as_root apt-get update -qq
+	as_root apt-get update -qq || die "apt-get update has failed"
+	# What apt says of sizes, in its older or its newer form.
 	# shellcheck disable=SC2086  # a list of words
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+	as_root env LC_ALL=C apt-get install --assume-no --no-install-recommends $missing 2>/dev/null |
+		sed -n -e 's/^ *//' -e '/^Need to get /p' -e '/^After this operation, /p' -e '/^Download size: /p' -e '/^Space needed: /p'
+	echo "The many lines of apt-get are kept back: nothing is printed now for up to some minutes, unless it fails."
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	# shellcheck disable=SC2086
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$log" 2>&1 || {
+		cat "$log" >&2
+		die "apt-get has not installed the packages: its words are above"
+	}
 else
+	echo "dnf is quiet: nothing is printed now for up to some minutes, unless it fails."
 	# shellcheck disable=SC2086
 	as_root dnf install -y -q $missing
 fi

@@ -47,3 +47,13 @@ def test_names_every_tool() -> None:
     tools = {path.name[:-len(".bpf.c")] for path in (frontends.ROOT / "shared_bpf").glob("*.bpf.c")}
     named = set(re.findall(r"^\| `(\w+)` \|", README.read_text(), re.M))
     assert named == tools
+
+
+def test_every_tool_has_its_page() -> None:
+    """docs/tools has a page for each tool, headed by its name, with a transcript, and none beside."""
+    tools = {path.name[:-len(".bpf.c")] for path in (frontends.ROOT / "shared_bpf").glob("*.bpf.c")}
+    pages = {path.stem: path.read_text() for path in (frontends.ROOT / "docs/tools").iterdir()}
+    assert set(pages) == tools
+    for tool, text in pages.items():
+        assert text.startswith(f"# {tool}\n"), tool
+        assert re.search(rf"^```console\n# .*\b{tool}\b", text, re.M), tool
