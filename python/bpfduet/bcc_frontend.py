@@ -135,7 +135,9 @@ class Program:
         self._lib = lib = compiled.library()
         self._text = text = source.read_text()
         folders = [HEADERS, source.resolve().parent]
-        cflags = ["-D__BCC__", *(f"-I{folder}" for folder in folders)]
+        # Linux 7's own headers have `struct x;` as a member
+        cflags = ["-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag",
+                  *(f"-I{folder}" for folder in folders)]
         cflags += [compiled.define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
         cflags += [compiled.define(f"DUET_ENTRIES_{name}", value)
                    for name, value in entries.items()]

@@ -289,6 +289,15 @@ def test_the_compiler_is_heard_each_time(cache: Path, tmp_path: Path) -> None:
     assert second.stderr == first.stderr.replace(b"compiled: 1", b"compiled: 0")
 
 
+def test_members_as_in_the_headers_of_linux_7(cache: Path, tmp_path: Path) -> None:
+    """BCC takes `struct x;` as a member, and without a warning."""
+    trace_pipe_is_free()
+    tool = tool_with(tmp_path, "unnamed", "\tstruct outer outer = {};\n\n\tif (outer.in)\n\t\treturn 1;\n",
+                     "struct inner {\n\tint in;\n};\nstruct outer {\n\tstruct inner;\n};\n")
+    done = finished(command(COUNTED, tool, ["-v", "--", "true"]))
+    assert done.status == 0 and done.stderr == b"compiled: 1\n", done.stderr
+
+
 def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
     """What the kernel refuses is not kept; its log, shown once, names the source's line."""
     tool = tool_with(tmp_path, "refused", "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n")
