@@ -5,7 +5,7 @@
 # make demo       install what is needed, build, run a tool both ways on a live workload
 # make check      install what is needed, run the tests: check-native, then a short round of check-vm
 # make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
-# make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12", TESTS as above, SHORT=1 for a short round
+# make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12 7", TESTS as above, SHORT=1 for a short round
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
 # make bench      measure against the peers (never part of the tests)
@@ -25,7 +25,7 @@ VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 
 # Kernel series of the guests; KERNEL is the one of vm-shell.
-KERNELS ?= 6.1 6.12
+KERNELS ?= 6.1 6.12 7
 KERNEL ?= $(lastword $(KERNELS))
 
 TOOLS_DIR ?= shared_bpf
@@ -41,10 +41,12 @@ LIBS := -lbpf -lelf -lz -ljansson
 # Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
 STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a)
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
+# Linux 7 has `struct x;` as a member.
+UNNAMED := -fms-extensions -Wno-microsoft-anon-tag
 # Debian keeps asm/*.h, which usdt.bpf.h wants, in a folder of the architecture.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Iheaders -I$(TOOLS_DIR) \
-	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH)) $(WARNINGS) -Wno-unused-parameter
+	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH)) $(WARNINGS) -Wno-unused-parameter $(UNNAMED)
 ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
 endif
@@ -72,6 +74,8 @@ $(BUILD)/vmlinux.h: $(wildcard $(VMLINUX_BTF))
 	@test -r $(VMLINUX_BTF) || { echo "no BTF at $(VMLINUX_BTF): build on a kernel with CONFIG_DEBUG_INFO_BTF," \
 		"or give one with VMLINUX_BTF=FILE (a vmlinux, or a raw BTF file)" >&2; exit 1; }
 	$(call say,BTF,$@)$(BPFTOOL) btf dump file $(VMLINUX_BTF) format c > $@
+	@# before Linux 5.17 it was a macro, which BTF does not hold
+	$(Q)grep -qw TASK_COMM_LEN $@ || echo '#define TASK_COMM_LEN sizeof(((struct task_struct *)0)->comm)' >> $@
 
 $(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c $(BUILD)/vmlinux.h $(wildcard headers/*.h $(TOOLS_DIR)/*.h)
 	@mkdir -p $(@D)

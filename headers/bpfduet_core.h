@@ -412,7 +412,11 @@ static __always_inline unsigned int bpf_log2l(unsigned long v)
 #define DUET_TP_STRUCT(category, event) \
 	DUET_PASTE(DUET_PICK(DUET_TP_##category, trace_event_raw_), \
 		   DUET_PICK(DUET_TEMPLATE_##event, event))
+/* Declared: an event that is of a class on some kernels (sched_process_exit, on 6.12) has no
+ * struct of its name there, and a program may do without its fields.
+ */
 #define TRACEPOINT_PROBE(category, event)                                    \
+	struct DUET_TP_STRUCT(category, event);                              \
 	SEC("tracepoint/" #category "/" #event)                              \
 	int tracepoint__##category##__##event(struct DUET_TP_STRUCT(category, event) *args)
 #define TP_DATA_LOC(field) ((const char *)args + (args->__data_loc_##field & 0xffff))

@@ -57,15 +57,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 
 def _leave_out(config: pytest.Config, items: List[pytest.Item]) -> None:
     """What is not run in guests; in a short round only what not every kernel can be asked, what
-    says so, and of the rest the first test of each file."""
-    short = "BPFDUET_SHORT" in os.environ
+    says so, and of the rest the first test of each file. A narrow one is without the oracles, and
+    what not every kernel can be asked is as the rest."""
+    narrow = os.environ.get("BPFDUET_ROUND") == "narrow"
+    short = narrow or os.environ.get("BPFDUET_ROUND") == "short"
     seen = set()
     kept, left_out = [], []
     for item in items:
         function, file = item.nodeid.partition("[")[0], item.nodeid.partition("::")[0]
         again = function in seen and item.get_closest_marker("first_in_guests")
         needs = {need for marker in item.iter_markers("needs") for need in marker.args}
-        wanted = not short or file not in seen or needs & {"kprobes", "fentry", "lsm"} or \
+        chosen = file not in seen or not narrow and needs & {"kprobes", "fentry", "lsm"}
+        asked_elsewhere = narrow and "oracle" in Path(item.fspath).parts
+        wanted = not short or chosen and not asked_elsewhere or \
             item.get_closest_marker("always_in_guests")
         if again or not wanted or item.get_closest_marker("host_only"):
             left_out.append(item)

@@ -21,7 +21,7 @@ import pytest
 import frontends
 import packages
 
-SERIES = ("6.1", "6.12")
+SERIES = ("6.1", "6.12", "7")
 MODULES = ("nfs",)
 needs_packages = pytest.mark.skipif(shutil.which("apt-get") is None,
                                     reason="needs Debian's archive")
@@ -56,7 +56,7 @@ class Kernel:
         sources = self.headers / "usr" / "src"
         common = next(sources.glob("linux-headers-*-common"))
         build = sources / f"linux-headers-{self.release}"
-        flags = [*NO_HEADERS, "-D__KERNEL__", '-DKBUILD_MODNAME="test"']
+        flags = [*NO_HEADERS, "-fms-extensions", "-DCC_USING_FENTRY", "-D__KERNEL__", '-DKBUILD_MODNAME="test"']
         for part in ("", "uapi"):
             for folder in (common / "arch/x86/include" / part,
                            build / "arch/x86/include/generated" / part,
@@ -96,7 +96,7 @@ def _module(tree: Path, name: str) -> bytes:
     return lzma.decompress(raw) if path.suffix == ".xz" else raw
 
 
-def _btf_folder(release: str, tree: Path) -> Path:
+def _btf_folder(tree: Path) -> Path:
     place = frontends.BUILD / "btf" / tree.name
     if place.is_dir():
         return place
@@ -104,7 +104,7 @@ def _btf_folder(release: str, tree: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temporary:
         fresh = Path(temporary) / "btf"
         fresh.mkdir()
-        _dump_btf(_vmlinux(tree / "boot" / f"vmlinuz-{release}"), fresh / "vmlinux")
+        _dump_btf(_vmlinux(packages.image(tree)), fresh / "vmlinux")
         for name in MODULES:
             _dump_btf(_module(tree, name), fresh / name)
         try:
@@ -118,11 +118,11 @@ def _btf_folder(release: str, tree: Path) -> Path:
 @functools.lru_cache(maxsize=None)
 def kernel(series: str) -> Kernel:
     """The newest kernel of a series; fetched once, and kept in the build folder."""
-    image = packages.newest(series, "image")
-    release = image[0][len("linux-image-"):]
-    tree = packages.fetch(image)
-    return Kernel(release, _btf_folder(release, tree),
-                  (tree / "boot" / f"config-{release}").read_text(),
+    tree = packages.fetch(packages.newest(series, "image"))
+    release = packages.release(tree)
+    config = next(path for path in (tree / "boot" / f"config-{release}",
+                                    tree / "usr/lib/modules" / release / "config") if path.exists())
+    return Kernel(release, _btf_folder(tree), config.read_text(),
                   packages.fetch(packages.newest(series, "headers")))
 
 

@@ -99,6 +99,7 @@ RENAMED: Dict[str, Dict[str, str]] = {
     # 6.8 named both; before 6.4 MAX_ORDER was the number of orders.
     "6.1": {"NR_PAGE_ORDERS": "MAX_ORDER", "MAX_PAGE_ORDER": "MAX_ORDER - 1"},
     "6.12": {},
+    "7": {},
 }
 
 def macros() -> Dict[str, bool]:

@@ -10,7 +10,7 @@ import debian
 from bpfduet import kernel_headers
 
 pytestmark = [debian.needs_packages, pytest.mark.host_only]
-MEMBERS = ("fileid", "fh", "flags", "cache_validity", "attrtimeo", "access_cache", "vfs_inode")
+MEMBERS = ("fh", "flags", "cache_validity", "attrtimeo", "access_cache", "vfs_inode")
 PROGRAM = "struct nfs_inode *inode; " + " ".join(f"inode->{member};" for member in MEMBERS)
 
 

@@ -23,6 +23,7 @@ def asked() -> List[Tuple[int, int]]:
     return [(0, mask) for _ in SIZES for mask in (MAY_WRITE, MAY_READ)] + [(0, MAY_WRITE)]
 
 
+@pytest.mark.always_in_guests
 @pytest.mark.parametrize("tool, programs, wanted", [
     pytest.param("reads_kprobe", 2, BOTH_ENDS, marks=pytest.mark.needs("kprobes")),
     pytest.param("reads_ksyscall", 2, BOTH_ENDS, marks=pytest.mark.needs("kprobes")),

@@ -23,6 +23,7 @@ from bpfduet import kernel_headers as kh  # noqa: E402
 from bpfduet.kernel_headers import cache, kallsyms, origins  # noqa: E402
 from bpfduet.kernel_headers import folder as folder_side  # noqa: E402
 from bpfduet.kernel_headers import kernel as kernel_side  # noqa: E402
+from bpfduet.kernel_headers.btf import with_unnamed_members  # noqa: E402
 from bpfduet.kernel_headers.cut import cut  # noqa: E402
 from bpfduet.kernel_headers.folder import (  # noqa: E402
     FORCED, derived_constants, folder_is_whole, is_kernel_header, kconfig,
@@ -279,6 +280,34 @@ def test_dentry_names_length_comes_from_btf() -> None:
                    "\tunion shortname_store d_shortname;\n};\n")
     assert derived_constants(old) == [("DNAME_INLINE_LEN", "32")]
     assert derived_constants(new) == [("DNAME_INLINE_LEN", "40")]
+
+
+def test_the_length_of_names_comes_from_the_struct_where_it_was_a_macro() -> None:
+    task = "struct task_struct {\n\tint pid;\n\tchar comm[16];\n};\n"
+    assert derived_constants(parse(task)) == [("TASK_COMM_LEN", "16")]
+    assert derived_constants(parse("enum {\n\tTASK_COMM_LEN = 16,\n};\n\n" + task)) == []
+    text = kconfig(parse(task), "char name[TASK_COMM_LEN];", "")
+    assert "#define TASK_COMM_LEN 16\n" in text
+
+
+def test_unnamed_members_are_spelled_out(tmp_path: Path) -> None:
+    text = ("typedef int word;\n\nunion deep {\n\tlong d;\n\tword e[2];\n} __attribute__((aligned(16)));\n\n"
+            "struct inner {\n\tword a;\n\tunion deep;\n};\n\n"
+            "struct outer {\n\tchar first;\n\tunion {\n\t\tstruct inner;\n\t\tlong other;\n\t};\n"
+            "\tstruct unknown;\n\tchar last;\n};\n")
+    spelled = with_unnamed_members(text)
+    assert re.findall(r"^\t+(?:struct|union) \w+;", spelled, re.M) == ["\tstruct unknown;"]
+    index = parse(spelled)
+    assert "union {\n\t\t\t\tlong d;" in index.definition("struct outer")
+    assert index.definition("struct outer").count("__attribute__((aligned(16)));") == 1
+    assert "word e[2]" in cut(index, "struct outer *o; o->e;", "")
+    source = tmp_path / "program.c"
+    source.write_text(cut(index, "struct outer x;", "").replace("struct unknown;", "") + """
+        _Static_assert(sizeof(struct outer) == 64 && __builtin_offsetof(struct outer, e) == 32, "");
+        int main(void) { struct outer x = {.a = 1, .d = 2, .last = 3}; return x.e[0] != 2; }
+        """)
+    subprocess.run(["clang", "-Wall", "-Werror", str(source), "-o", str(tmp_path / "program")], check=True)
+    subprocess.run([str(tmp_path / "program")], check=True)
 
 
 @pytest.mark.parametrize("release, version, code", [

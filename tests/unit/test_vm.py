@@ -111,7 +111,8 @@ def test_hung(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: py
 def collected(**env: str) -> List[str]:
     """Ids of the tests that would run in a guest."""
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "--collect-only", "-p",
-                           "no:cacheprovider", "tests/contract", "tests/parity"], cwd=ROOT,
+                           "no:cacheprovider", "tests/contract", "tests/parity", "tests/oracle",
+                           "tests/dialect"], cwd=ROOT,
                           env={**os.environ, "BPFDUET_GUEST": "6.1", **env}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
     return [line for line in done.stdout.splitlines() if "::" in line]
@@ -119,7 +120,7 @@ def collected(**env: str) -> List[str]:
 
 def test_short_round() -> None:
     """Every tool and file, what needs kprobes and what says so; and it is short."""
-    whole, short = collected(), collected(BPFDUET_SHORT="yes")
+    whole, short = collected(), collected(BPFDUET_ROUND="short")
     assert set(short) < set(whole) and len(short) < len(whole) / 3
     files = {test.partition("::")[0] for test in short}
     assert files == {test.partition("::")[0] for test in whole}
@@ -127,3 +128,20 @@ def test_short_round() -> None:
     assert {f"tests/parity/test_{tool}.py" for tool in tools} <= files
     for what in ("test_lsmexec.py::test_filters", "test_unprivileged_user", "test_no_btf"):
         assert [test for test in short if what in test] == [test for test in whole if what in test]
+
+
+def test_narrow_round() -> None:
+    """Still every tool, each kind of program and what says so, but not the oracles."""
+    short, narrow = collected(BPFDUET_ROUND="short"), collected(BPFDUET_ROUND="narrow")
+    assert set(narrow) < set(short) and len(narrow) < len(short) * 0.6
+    assert {test.partition("::")[0] for test in narrow} == {
+        test.partition("::")[0] for test in short if not test.startswith("tests/oracle/")}
+    assert sum("test_lsmexec.py::" in test for test in narrow) == 1
+    for what in ("test_attach.py::test_reads", "test_unprivileged_user", "test_no_btf"):
+        assert [test for test in narrow if what in test] == [test for test in short if what in test]
+
+
+def test_the_last_kernel_is_asked_most() -> None:
+    assert run.sizes(True, 3) == ["narrow", "narrow", "short"]
+    assert run.sizes(True, 1) == ["short"]
+    assert run.sizes(False, 2) == ["", ""]

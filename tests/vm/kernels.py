@@ -27,12 +27,11 @@ class Kernel:
 
     def __init__(self, series: str):
         unpacked = packages.fetch(packages.newest(series, "image"))
-        (image,) = unpacked.glob("boot/vmlinuz-*")
         self.headers = packages.fetch(packages.newest(series, "headers"))
         self.series = series
-        self.release = image.name[len("vmlinuz-"):]
+        self.release = packages.release(unpacked)
         self.files = FOLDER / self.release
-        self.image = self.files / "boot" / image.name
+        self.image = self.files / packages.image(unpacked).relative_to(unpacked)
         if not self.files.is_dir():
             self._prepare(unpacked)
 
@@ -42,6 +41,8 @@ class Kernel:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=FOLDER) as temporary:
             tree = Path(temporary) / "tree"
             shutil.copytree(unpacked, tree, copy_function=os.link, symlinks=True)
+            if not (tree / "lib").exists():     # since 7.0 the packages count on /lib being usr/lib
+                (tree / "lib").symlink_to("usr/lib")
             subprocess.run(["depmod", "-b", str(tree), self.release], check=True)
             tree.rename(self.files)
 

@@ -41,9 +41,10 @@ printing = threading.Lock()
 class Guest:
     """A kernel, and the suites in it."""
 
-    def __init__(self, kernel: Kernel, short: bool = False):
+    def __init__(self, kernel: Kernel, size: str = ""):
+        """size: "short" or "narrow", if not all tests are to run."""
         self.kernel = kernel
-        self.short = short
+        self.size = size
         self.folder = FOLDER / kernel.series
         self.results = self.folder / "results"
         self.progress = self.folder / "progress.log"
@@ -55,8 +56,8 @@ class Guest:
         values = {"BPFDUET_GUEST": self.kernel.series, "BUILD": str(BUILD),
                   "KERNEL_FILES": str(self.kernel.files),
                   "HEADERS_FILES": str(self.kernel.headers), "VMLINUX_BTF": str(HOST_BTF)}
-        if self.short:
-            values["BPFDUET_SHORT"] = "yes"
+        if self.size:
+            values["BPFDUET_ROUND"] = self.size
         lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         return "\n".join([*lines, f"exec {shlex.join([str(ROOT / 'tests/vm/guest.sh'), *args])}", ""])
 
@@ -173,6 +174,11 @@ class Suite:
         return f"{self.name}: {passed} passed, {len(self.failed)} failed, {self.skipped} skipped"
 
 
+def sizes(short: bool, kernels: int) -> List[str]:
+    """The size of the round that each of so many guests runs."""
+    return ["narrow"] * (kernels - 1) + ["short"] if short else [""] * kernels
+
+
 def main() -> int:
     """Run the guests, all at the same time; exit 1 if anything failed."""
     given = sys.argv[1:]
@@ -180,11 +186,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shell", action="store_true", help="bash in the guest, on this terminal")
     parser.add_argument("--short", action="store_true",
-                        help="what not every kernel can be asked, and one test of each file")
+                        help="one test of each file, and on the last kernel what not every one "
+                             "can be asked")
     parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="a series, as 6.12")
     options = parser.parse_args(given[:cut])
     try:
-        guests = [Guest(Kernel(series), options.short) for series in options.kernels]
+        guests = [Guest(Kernel(series), size) for series, size
+                  in zip(options.kernels, sizes(options.short, len(options.kernels)))]
     except packages.PackagesError as error:
         print(f"check-vm: {error}", file=sys.stderr)
         return 1

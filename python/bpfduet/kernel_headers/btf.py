@@ -19,9 +19,8 @@ _KEYWORDS = {_STRUCT: "struct", _UNION: "union", _ENUM: "enum", _ENUM64: "enum"}
 # Of enums that are not as wide as C makes them.
 _MODES = {1: "byte", 2: "HI"}
 _ENUM_BODY = re.compile(r"\benum(?: \w+)? \{\n\s*(\w+) = [^}]*\}(?! __attribute__)")
-
-
 _PAD = re.compile(r"^(\t+)long: 64;$", re.MULTILINE)
+_UNNAMED = re.compile(r"^(\t+)(struct|union) (\w+);$", re.MULTILINE)
 
 
 class BadBtf(Exception):
@@ -95,6 +94,22 @@ def with_single_pads(text: str) -> str:
     behind such pads would be read 8 or 16 bytes off.
     """
     return _PAD.sub(r"\1long: 0;\n\1long: 64;", text)
+
+
+def with_unnamed_members(text: str) -> str:
+    """C text that has the members of `struct x;` where Linux 7 has that for a member.
+
+    Plain C knows no such thing, and nobody gives other people's BCC programs -fms-extensions.
+    """
+    def spelled_out(found: re.Match[str]) -> str:
+        indent, keyword, name = found.groups()
+        body = re.search(r"^%s %s \{\n((?:\t.*\n|\n)*)\}(.*;)$" % (keyword, name), text, re.MULTILINE)
+        if body is None:
+            return found.group()
+        members = re.sub("^(?=.)", indent, _UNNAMED.sub(spelled_out, body.group(1)),
+                         flags=re.MULTILINE)
+        return "%s%s {\n%s%s}%s" % (indent, keyword, members, indent, body.group(2))
+    return _UNNAMED.sub(spelled_out, text)
 
 
 def with_enum_sizes(text: str, btf: Btf) -> str:

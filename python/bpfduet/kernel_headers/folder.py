@@ -114,6 +114,11 @@ def derived_constants(index: Index) -> List[Tuple[str, str]]:
         if found:
             constants.append(("DNAME_INLINE_LEN", found.group(1)))
             break
+    # Before Linux 5.17 this was a macro.
+    if "TASK_COMM_LEN" not in index.enumerators and "struct task_struct" in index.places:
+        found = re.search(r"\bcomm\[(\d+)\]", index.definition("struct task_struct"))
+        if found:
+            constants.append(("TASK_COMM_LEN", found.group(1)))
     return constants
 
 

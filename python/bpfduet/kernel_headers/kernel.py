@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from ..errors import Error
-from .btf import BadBtf, Btf, sizes, with_enum_sizes, with_single_pads
+from .btf import BadBtf, Btf, sizes, with_enum_sizes, with_single_pads, with_unnamed_members
 from .index import Index, parse
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
@@ -117,7 +117,8 @@ def read_btf(btf: Path, base: Optional[Path] = None) -> Index:
     """
     try:
         raw = Btf(btf.read_bytes(), Btf(base.read_bytes()) if base else None)
-        index = parse(with_single_pads(with_enum_sizes(dump_btf(btf, base), raw)))
+        text = with_unnamed_members(with_enum_sizes(dump_btf(btf, base), raw))
+        index = parse(with_single_pads(text))
         index.sizes = sizes(raw)
     except BadBtf as error:
         raise HeadersError("%s cannot be used: %s" % (btf, error)) from error
