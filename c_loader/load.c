@@ -199,63 +199,100 @@ static struct bpf_program *find_program(struct kernel_half *k, const char *name,
 	return prog;
 }
 
-/* Whether the last resort is there; else with the sentence that ends the run. */
-static bool is_attachable(const struct bpf_program *prog, struct buf *error)
-{
-	const char *section = bpf_program__section_name(prog);
-	int present = requires__attachable(section, error);
-
-	if (!present)
-		requires__unattachable(section, error);
-	return present > 0;
-}
-
-/*
- * Of a program and those that do the same by an older probe, the ones this kernel can attach;
- * none if this run wants none.
- */
-static bool choose_fallback(struct kernel_half *k, struct bpf_program *prog,
-			    const struct program *how, bool wanted, struct buf *error)
+/* Whether the kernel can attach all that a program falls back to; else with a sentence. */
+static int has_fallback(struct kernel_half *k, const struct program *how, struct buf *error)
 {
 	struct bpf_program *other;
-	bool replaced = false;
+	const char *section;
 	int present;
 	size_t i;
 
-	if (wanted && how->n_fallback) {
-		present = requires__attachable(bpf_program__section_name(prog), error);
-		if (present < 0)
-			return false;
-		replaced = !present;
-	}
-	if (!wanted || replaced)
-		bpf_program__set_autoload(prog, false);
 	for (i = 0; i < how->n_fallback; i++) {
 		other = find_program(k, how->fallback[i], error);
-		if (!other || (replaced && !is_attachable(other, error)))
+		if (!other)
+			return -1;
+		section = bpf_program__section_name(other);
+		present = requires__attachable(section, error);
+		if (!present)
+			requires__unattachable(section, error);
+		if (present <= 0)
+			return present;
+	}
+	return 1;
+}
+
+/* Whether this kernel cannot attach a program, or would not run it each time; -1: an error. */
+static int is_replaced(struct kernel_half *k, const struct program *how,
+		       const struct bpf_program *prog, struct buf *error)
+{
+	const char *section = bpf_program__section_name(prog);
+	int present = requires__attachable(section, error), there;
+	struct buf ignored = { 0 };
+
+	if (present < 0)
+		return -1;
+	if (!present)
+		return has_fallback(k, how, error) > 0 ? 1 : -1;
+	if (!requires__skipped(section))
+		return 0;
+	there = has_fallback(k, how, &ignored);
+	buf__free(&ignored);
+	return there > 0;
+}
+
+static bool set_autoload(struct kernel_half *k, const struct program *how, bool load,
+			 struct buf *error)
+{
+	struct bpf_program *other;
+	size_t i;
+
+	for (i = 0; i < how->n_fallback; i++) {
+		other = find_program(k, how->fallback[i], error);
+		if (!other)
 			return false;
-		if (!replaced)
-			bpf_program__set_autoload(other, false);
+		bpf_program__set_autoload(other, load);
 	}
 	return true;
 }
 
+/*
+ * Of programs and those that do the same by another probe, the ones that this kernel attaches
+ * and this run wants. Programs that share what they fall back to are replaced together.
+ */
 static bool choose_programs(struct kernel_half *k, const struct options *options, struct buf *error)
 {
 	const struct spec *spec = options->spec;
 	const struct program *how;
 	struct bpf_program *prog;
+	int replaced;
 	size_t i;
 
 	if (!choose_optional(k, spec, error))
 		return false;
 	for (i = 0; i < spec->n_programs; i++) {
+		if (!set_autoload(k, &spec->programs[i], false, error))
+			return false;
+	}
+	for (i = 0; i < spec->n_programs; i++) {
 		how = &spec->programs[i];
 		prog = find_program(k, how->name, error);
 		if (!prog)
 			return false;
-		if (!choose_fallback(k, prog, how, options__hold(options, &how->when), error))
-			return false;
+		if (!options__hold(options, &how->when))
+			bpf_program__set_autoload(prog, false);
+		else if (how->n_fallback) {
+			replaced = is_replaced(k, how, prog, error);
+			if (replaced < 0 || (replaced && !set_autoload(k, how, true, error)))
+				return false;
+		}
+	}
+	for (i = 0; i < spec->n_programs; i++) {
+		how = &spec->programs[i];
+		if (!how->n_fallback)
+			continue;
+		prog = find_program(k, how->fallback[0], error);
+		if (bpf_program__autoload(prog))
+			bpf_program__set_autoload(find_program(k, how->name, error), false);
 	}
 	return true;
 }

@@ -23,6 +23,12 @@
 
 #define KIND_ROOM 32
 
+/* A program that is loaded only to see whether the kernel takes one of its kind. */
+static const struct bpf_insn nothing[] = {
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K }, /* r0 = 0 */
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
 static bool has_capability(const struct __user_cap_data_struct *data, int cap)
 {
 	return data[cap / 32].effective >> (cap % 32) & 1;
@@ -166,10 +172,6 @@ static int has_kprobe(const char *name, struct buf *error)
  */
 static int has_fentry(const char *name)
 {
-	static const struct bpf_insn nothing[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K }, /* r0 = 0 */
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
 	int id = libbpf_find_vmlinux_btf_id(name, BPF_TRACE_FENTRY), fd;
 
@@ -326,6 +328,25 @@ int requires__attachable(const char *section, struct buf *error)
 		return requires__present(kind, name, error);
 	buf__printf(error, "nobody can say whether %s is there", section);
 	return -1;
+}
+
+/* Since Linux 7.2, which lets them sleep: one that may is loaded to see. */
+static bool preempts_syscall_tracepoints(void)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_SLEEPABLE);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACEPOINT, NULL, "GPL", nothing, 2, &opts);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+bool requires__skipped(const char *section)
+{
+	static const char syscalls[] = "tracepoint/syscalls/";
+
+	return !strncmp(section, syscalls, strlen(syscalls)) && preempts_syscall_tracepoints();
 }
 
 void requires__unattachable(const char *section, struct buf *error)

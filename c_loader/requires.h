@@ -26,6 +26,9 @@ int requires__present(const char *kind, const char *name, struct buf *error);
  */
 int requires__attachable(const char *section, struct buf *error);
 
+/* Whether the kernel would leave out runs of a program there: those during which it preempts. */
+bool requires__skipped(const char *section);
+
 /* The sentence about such a probe that is not there. */
 void requires__unattachable(const char *section, struct buf *error);
 

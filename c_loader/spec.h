@@ -186,7 +186,7 @@ struct option_spec {
 struct program {
 	const char *name;
 	struct conditions when;
-	const char **fallback; /* programs in its place where its probe is not there */
+	const char **fallback; /* programs in its place */
 	size_t n_fallback;
 	const char *target; /* BINARY:SYMBOL or BINARY:PROVIDER:PROBE */
 	const char *process; /* PID */

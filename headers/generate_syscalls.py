@@ -7,6 +7,10 @@ down. The layout is the kernel's ABI: 8 bytes of its own, the number, then one
 8-byte slot for each argument. Run on a new kernel to add its new calls:
 
     headers/generate_syscalls.py > headers/bpfduet_syscalls.h
+
+With a table of numbers as its argument: bpfduet_syscall_numbers.h.
+
+    headers/generate_syscalls.py python/bpfduet/data/syscalls_x86_64.txt > headers/bpfduet_syscall_numbers.h
 """
 from __future__ import annotations
 
@@ -58,6 +62,19 @@ struct tracepoint__raw_syscalls__sys_exit {
 """
 
 
+NUMBERS = """\
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Numbers of system calls, which are no part of BTF: x86-64.
+ * Made by generate_syscalls.py; do not edit.
+ */
+#ifndef BPFDUET_SYSCALL_NUMBERS_H
+#define BPFDUET_SYSCALL_NUMBERS_H
+
+/* clang-format off */
+"""
+
+
 def slot(ctype: str, name: str) -> str:
     """The declaration of one argument: pointers stay pointers, the rest is u64."""
     if "*" not in ctype:
@@ -67,7 +84,19 @@ def slot(ctype: str, name: str) -> str:
     return f"const void *{name};"
 
 
+def write_numbers(table: Path) -> None:
+    sys.stdout.write(NUMBERS)
+    for line in table.read_text(encoding="ascii").splitlines():
+        if not line.startswith("#"):
+            number, name = line.split()
+            print(f"#define __NR_{name} {number}")
+    print("/* clang-format on */\n\n#endif /* BPFDUET_SYSCALL_NUMBERS_H */")
+
+
 def main() -> int:
+    if len(sys.argv) > 1:
+        write_numbers(Path(sys.argv[1]))
+        return 0
     if not EVENTS.is_dir():
         sys.exit("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
     sys.stdout.write(TOP)

@@ -8,6 +8,7 @@
  */
 #define BPFDUET_CONTAINERS
 #include "bpfduet.h"
+#include "bpfduet_native_call.h"
 
 #define ARG_BYTES 129 /* as many characters as BCC's tool shows, and a NUL */
 #define MAX_ARGS 64
@@ -133,6 +134,31 @@ TRACEPOINT_PROBE(syscalls, sys_exit_execve)
 TRACEPOINT_PROBE(syscalls, sys_exit_execveat)
 {
 	return returned(args->ret);
+}
+
+/* In place of these where the kernel would skip them. */
+TRACEPOINT_PROBE(raw_syscalls, sys_enter)
+{
+	long nr = args->id;
+	u64 first, second, third;
+
+	if ((nr != __NR_execve && nr != __NR_execveat) || !call_is_native())
+		return 0;
+	first = args->args[0];
+	second = args->args[1];
+	third = args->args[2];
+	if (nr == __NR_execveat) {
+		first = second;
+		second = third;
+	}
+	return entered((const char *)first, (const char *const *)second);
+}
+
+TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+{
+	if (args->id != __NR_execve && args->id != __NR_execveat)
+		return 0;
+	return call_is_native() ? returned(args->ret) : 0;
 }
 
 LICENSE("Dual BSD/GPL");

@@ -8,6 +8,7 @@
  */
 #define BPFDUET_CONTAINERS
 #include "bpfduet.h"
+#include "bpfduet_native_call.h"
 #include "bpfduet_path.h"
 
 struct open_event {
@@ -120,42 +121,55 @@ static __always_inline bool wanted(long ret)
 	return !(failed_only && ret >= 0) && task_matches() && container_matches();
 }
 
-TRACEPOINT_PROBE(syscalls, sys_exit_open)
+static __always_inline int returned(long nr, long ret)
 {
+	const char *filename;
 	struct syscall_args3 arg;
+	int dfd = AT_FDCWD;
+	u64 flags = 0;
 
-	if (!wanted(args->ret))
+	if (!wanted(ret))
 		return 0;
 	arg = syscall_args3();
-	if (flag_mask && !(arg.second & flag_mask))
+	if (nr == __NR_open) {
+		filename = (const char *)arg.first;
+		flags = arg.second;
+	} else {
+		dfd = arg.first;
+		filename = (const char *)arg.second;
+		if (nr == __NR_openat)
+			flags = arg.third;
+		else /* struct open_how */
+			bpf_probe_read_user(&flags, sizeof(flags), (void *)arg.third);
+	}
+	if (flag_mask && !(flags & flag_mask))
 		return 0;
-	return opened(args->ret, (const char *)arg.first, arg.second, AT_FDCWD);
+	return opened(ret, filename, flags, dfd);
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_open)
+{
+	return returned(__NR_open, args->ret);
 }
 
 TRACEPOINT_PROBE(syscalls, sys_exit_openat)
 {
-	struct syscall_args3 arg;
-
-	if (!wanted(args->ret))
-		return 0;
-	arg = syscall_args3();
-	if (flag_mask && !(arg.third & flag_mask))
-		return 0;
-	return opened(args->ret, (const char *)arg.second, arg.third, arg.first);
+	return returned(__NR_openat, args->ret);
 }
 
 TRACEPOINT_PROBE(syscalls, sys_exit_openat2)
 {
-	struct syscall_args3 arg;
-	u64 flags = 0;
+	return returned(__NR_openat2, args->ret);
+}
 
-	if (!wanted(args->ret))
+/* In place of these three where the kernel would skip them. */
+TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+{
+	long nr = args->id;
+
+	if (nr != __NR_open && nr != __NR_openat && nr != __NR_openat2)
 		return 0;
-	arg = syscall_args3();
-	bpf_probe_read_user(&flags, sizeof(flags), (void *)arg.third); /* struct open_how */
-	if (flag_mask && !(flags & flag_mask))
-		return 0;
-	return opened(args->ret, (const char *)arg.second, flags, arg.first);
+	return call_is_native() ? returned(nr, args->ret) : 0;
 }
 
 LICENSE("Dual BSD/GPL");

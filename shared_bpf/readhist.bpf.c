@@ -3,6 +3,7 @@
  * readhist: how many bytes read() returned, as a histogram of powers of two.
  */
 #include "bpfduet.h"
+#include "bpfduet_native_call.h"
 
 struct read_key {
 	u32 pid;
@@ -15,21 +16,32 @@ BPF_HISTOGRAM(by_process_dist, struct read_key, 10240);
 
 CONFIG(bool, by_process, false);
 
-TRACEPOINT_PROBE(syscalls, sys_exit_read)
+static __always_inline int returned(long ret)
 {
 	struct read_key key = {};
 
-	if (args->ret < 0 || !task_matches())
+	if (ret < 0 || !task_matches())
 		return 0;
 	if (!by_process) {
-		dist.atomic_increment(bpf_log2l(args->ret));
+		dist.atomic_increment(bpf_log2l(ret));
 		return 0;
 	}
 	key.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(&key.comm, sizeof(key.comm));
-	key.slot = bpf_log2l(args->ret);
+	key.slot = bpf_log2l(ret);
 	by_process_dist.atomic_increment(key);
 	return 0;
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_read)
+{
+	return returned(args->ret);
+}
+
+/* In its place where the kernel would skip it. */
+TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+{
+	return args->id == __NR_read && call_is_native() ? returned(args->ret) : 0;
 }
 
 LICENSE("Dual BSD/GPL");

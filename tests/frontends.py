@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "python"))
 
 import forked  # noqa: E402
+from bpfduet import libbpf  # noqa: E402
 from bpfduet.cgroup import own_cgroup  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
@@ -30,6 +31,8 @@ WORKLOADS = BUILD / "tests" / "workload"
 # Tools that only the tests have; built like the others.
 TEST_TOOLS = ROOT / "tests" / "tools"
 FRONTENDS = ("c", "bcc")
+# How many programs tools attach where the kernel would skip those of single system calls.
+ON_ALL_CALLS = {"opensnoop": 1, "execsnoop": 2}
 # How many times slower than a machine of its own this one is: guests are.
 SLOWNESS = float(os.environ.get("BPFDUET_SLOWNESS", "1"))
 # Whether BCC's frontend runs in forks of this process, and is not started anew each time.
@@ -275,6 +278,8 @@ class Running:
                  argv: Optional[Sequence[Argument]] = None, samplers: int = 0):
         self.frontend = frontend
         self.process = start(argv or command(frontend, tool, args), env)
+        if frontend in FRONTENDS and libbpf.has_sleepable_tracepoints():
+            programs = min(programs, ON_ALL_CALLS.get(tool, programs))
         self._programs = programs
         self._buffers = buffers
         self._samplers = samplers

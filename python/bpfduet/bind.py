@@ -153,11 +153,18 @@ class _Binder:
 
     def _check_programs(self) -> None:
         known = self._types.programs
+        sharing: Dict[str, Any] = {}
         for index, program in enumerate(self._data.get("program", [])):
             for name in (program["name"], *program.get("fallback", ())):
                 if known is not None and name not in known:
                     raise self._spec.error(("program", index, "name"), "the kernel half has no "
                                            f"program '{name}'" + did_you_mean(name, known))
+            for name in program.get("fallback", ()):
+                first = sharing.setdefault(name, program)
+                if any(first.get(key, []) != program.get(key, []) for key in ("fallback", "when")):
+                    raise self._spec.error(
+                        ("program", index, "fallback"), f"'{first['name']}' falls back to '{name}' "
+                        "too: 'fallback' and 'when' must be the same")
         for index, counter in enumerate(self._data.get("counter", [])):
             place = ("counter", index, "map")
             if self._map(self._spec.source, place, counter["map"]).type != "perf_event_array":

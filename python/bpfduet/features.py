@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 from . import libbpf
 from .errors import Error
@@ -106,23 +106,38 @@ def missing_programs(requires: List[str]) -> List[str]:
 
 
 def replaced_programs(programs: List[Dict[str, Any]]) -> List[str]:
-    """Of programs and their ``fallback``s, those that this kernel cannot attach or need not.
+    """Of programs and their ``fallback``s, those that this kernel does not attach.
 
-    Raises Error where it can attach neither.
+    Those that share a fallback are replaced together. Raises Error where the kernel can attach
+    neither.
     """
-    off: List[str] = []
+    programs = [program for program in programs if program.get("fallback")]
+    taken: Set[str] = set()
     for program in programs:
-        if not program.get("fallback"):
-            continue
-        if _offers(*_probe_of(program["name"])):
-            off += program["fallback"]
-            continue
-        off.append(program["name"])
-        for name in program["fallback"]:
-            kind, probe = _probe_of(name)
-            if not _offers(kind, probe):
-                raise _missing(kind, probe)
-    return off
+        if _is_replaced(program):
+            taken.update(program["fallback"])
+    off: Set[str] = set()
+    for program in programs:
+        off.update([program["name"]] if program["fallback"][0] in taken else program["fallback"])
+    return sorted(off)
+
+
+def _is_replaced(program: Dict[str, Any]) -> bool:
+    """Whether this kernel cannot attach a program, or would not run it each time."""
+    kind, probe = _probe_of(program["name"])
+    missing = [other for other in map(_probe_of, program["fallback"]) if not _offers(*other)]
+    if _offers(kind, probe):
+        return not missing and _skips(kind, probe)
+    if missing:
+        raise _missing(*missing[0])
+    return True
+
+
+def _skips(kind: str, name: str) -> bool:
+    """Whether the kernel leaves out runs of a program there: those during which it preempts."""
+    # since Linux 7.2, which lets such programs sleep
+    return kind == "tracepoint" and name.startswith("syscalls:") \
+        and libbpf.has_sleepable_tracepoints()
 
 
 def _probe_of(program: str) -> Tuple[str, str]:

@@ -17,9 +17,10 @@ CGROUP_INET_INGRESS, CGROUP_INET_EGRESS = 0, 1
 TRACE_FENTRY = 24
 XDP = 37
 TCX_INGRESS, TCX_EGRESS = 46, 47
-PROG_TYPE_TRACING = 26
+PROG_TYPE_TRACEPOINT, PROG_TYPE_TRACING = 5, 26
 F_ALLOW_MULTI = 2
 F_LOCK = 4
+F_SLEEPABLE = 16
 # libbpf.h: enum bpf_tc_attach_point
 TC_INGRESS, TC_EGRESS = 1, 2
 ENOENT, EEXIST = 2, 17
@@ -167,6 +168,17 @@ def has_fentry(function: str) -> bool:
     opts = _LoadOpts(sz=ct.sizeof(_LoadOpts), expected_attach_type=TRACE_FENTRY,
                      attach_btf_id=number)
     fd = lib.bpf_prog_load(PROG_TYPE_TRACING, None, b"GPL", _NOTHING, 2, ct.byref(opts))
+    if fd < 0:
+        return False
+    os.close(fd)
+    return True
+
+
+@functools.lru_cache(maxsize=None)
+def has_sleepable_tracepoints() -> bool:
+    """Whether programs of tracepoints may sleep: one is loaded to see."""
+    opts = _LoadOpts(sz=ct.sizeof(_LoadOpts), prog_flags=F_SLEEPABLE)
+    fd = library().bpf_prog_load(PROG_TYPE_TRACEPOINT, None, b"GPL", _NOTHING, 2, ct.byref(opts))
     if fd < 0:
         return False
     os.close(fd)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """[[program]] fallback: of two probes of the same thing the newer one where it can be attached,
-else the older one, else a sentence."""
+and runs each time, else the older one, else a sentence."""
 from __future__ import annotations
 
 import pytest
@@ -44,3 +44,14 @@ def test_nothing_to_fall_back_to(tracefs, frontend: str) -> None:
         assert (done.status, done.stdout, done.stderr) == (
             1, b"",
             b"fallback: this kernel has no kprobes, which this tool needs (for vfs_read)\n")
+
+
+def test_shared(workloads) -> None:
+    """Programs with one to fall back to are replaced together; it sees 32-bit calls and tells them
+    from those of the same number."""
+    watched = watch("shared", ["--comm", "entries"], [str(WORKLOADS / "entries"), str(COUNT)], 1)
+    same = assert_same(watched, {})
+    (_, by_32_bit), = watched.said
+    assert by_32_bit in (0, 2 * COUNT)
+    assert same["text"].decode().splitlines() == [
+        "of its own: 0", f"64-bit    : {COUNT}", f"32-bit    : {by_32_bit}"]

@@ -163,6 +163,9 @@ BAD = [
      "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
     (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["enter_opne"]\n', 15,
      "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
+    (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["exit_open"]\n\n'
+     '[[program]]\nname = "enter_read"\nfallback = ["exit_open"]\nwhen = ["alpha"]\n', 20,
+     "'enter_open' falls back to 'exit_open' too: 'fallback' and 'when' must be the same"),
     (EVENTS + '[[program]]\nname = "enter_open"\ntarget = "{alhpa}:main"\n', 16,
      "there is no option 'alhpa'; did you mean 'alpha'?"),
     (EVENTS + '[[program]]\nname = "enter_open"\nevent = "cpu-cycle"\n', 16,
@@ -218,7 +221,8 @@ BAD = [
 @pytest.mark.parametrize("text, line, sentence", BAD)
 def test_bad_spec(load, tmp_path, text, line, sentence):
     """File, line, what is wrong and what was meant."""
-    types = Types(TYPES.maps, TYPES.configs, TYPES.events, frozenset(["enter_open"]))
+    types = Types(TYPES.maps, TYPES.configs, TYPES.events,
+                  frozenset(["enter_open", "enter_read", "exit_open"]))
     with pytest.raises(spec.SpecError) as caught:
         load(text, types)
     place, _, rest = str(caught.value).partition(": ")
