@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "file.h"
 #include "requires.h"
 
 /* Newer than the oldest headers this compiles with. */

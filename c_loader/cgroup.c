@@ -9,6 +9,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "file.h"
+
 #define CGROUP2_MAGIC 0x63677270
 /* linux/proc_ns.h: the inode of the initial cgroup namespace */
 #define INIT_CGROUP_NAMESPACE 0xeffffffbU
@@ -17,35 +19,6 @@ struct mount {
 	char root[4096]; /* what of the hierarchy is mounted */
 	char point[4096];
 };
-
-char *read_file(const char *path)
-{
-	struct buf text = { 0 };
-	int fd, saved = ENOMEM;
-	ssize_t n;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	do {
-		if (!buf__reserve(&text, 4096)) {
-			n = -1;
-			break;
-		}
-		n = read(fd, text.data + text.len, 4096);
-		saved = errno;
-		if (n > 0)
-			text.len += (size_t)n;
-	} while (n > 0 || (n < 0 && saved == EINTR));
-	close(fd);
-	buf__putc(&text, '\0');
-	if (n < 0 || text.failed) {
-		buf__free(&text);
-		errno = saved;
-		return NULL;
-	}
-	return text.data;
-}
 
 /* A field of mountinfo, which has blanks, backslashes and line ends as \ooo. */
 static const char *read_word(const char *p, char *word, size_t size)

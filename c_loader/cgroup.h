@@ -30,7 +30,4 @@ char *cgroup__own(struct buf *error);
  */
 bool cgroup__identify(const char *folder, uint64_t *id, int *level, struct buf *error);
 
-/* All of a small file, NUL-ended, in memory of the caller's; NULL with errno set. */
-char *read_file(const char *path);
-
 #endif

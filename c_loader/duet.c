@@ -2,13 +2,12 @@
 #include "duet.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "load.h"
 #include "output.h"
 #include "run.h"
@@ -45,6 +44,14 @@ static const char foreign_spec[] =
 	"{\"name\":\"version\",\"type\":\"flag\",\"role\":\"version\"}],"
 	"\"trace_pipe\":{\"columns\":false}}";
 
+/* An object file's bytes. */
+struct object {
+	const void *elf;
+	size_t size;
+	bool foreign_allowed; /* one without a bound spec */
+	bool has_other_way; /* run.h */
+};
+
 static int print_reply(const struct spec *spec, struct output_stream *out)
 {
 	struct buf error = { 0 };
@@ -61,7 +68,7 @@ static int print_reply(const struct spec *spec, struct output_stream *out)
 	return status;
 }
 
-static int run_spec(const struct spec *spec, const void *elf, size_t size, bool foreign, int argc,
+static int run_spec(const struct spec *spec, const struct object *object, bool foreign, int argc,
 		    char **argv)
 {
 	struct output_stream out;
@@ -72,7 +79,8 @@ static int run_spec(const struct spec *spec, const void *elf, size_t size, bool 
 	output_stream__init(&out, STDOUT_FILENO, 0);
 	switch (options__parse(&options, spec, argc - 1, argv + 1, &out.buf, &err)) {
 	case OPTIONS_RUN:
-		status = run__tool(elf, size, &options, foreign);
+		status = run__tool(object->elf, object->size, &options, foreign,
+				   object->has_other_way);
 		break;
 	case OPTIONS_DONE:
 		status = print_reply(spec, &out);
@@ -88,8 +96,7 @@ static int run_spec(const struct spec *spec, const void *elf, size_t size, bool 
 	return status;
 }
 
-static int run_object(const char *name, const void *elf, size_t size, bool foreign_allowed,
-		      int argc, char **argv)
+static int run_object(const char *name, const struct object *object, int argc, char **argv)
 {
 	struct buf error = { 0 };
 	bool foreign = false;
@@ -98,8 +105,8 @@ static int run_object(const char *name, const void *elf, size_t size, bool forei
 	int status = 1;
 	size_t len;
 
-	if (!elf__find_spec(elf, size, &text, &len)) {
-		if (!foreign_allowed) {
+	if (!elf__find_section(object->elf, object->size, SPEC_SECTION, &text, &len)) {
+		if (!object->foreign_allowed) {
 			buf__puts(&error, "the object holds no bound spec: build it again");
 			run__complain(name, &error);
 			buf__free(&error);
@@ -111,7 +118,7 @@ static int run_object(const char *name, const void *elf, size_t size, bool forei
 	}
 	spec = spec__parse(text, len, &error);
 	if (spec)
-		status = run_spec(spec, elf, size, foreign, argc, argv);
+		status = run_spec(spec, object, foreign, argc, argv);
 	else
 		run__complain(name, &error);
 	spec__free(spec);
@@ -121,52 +128,55 @@ static int run_object(const char *name, const void *elf, size_t size, bool forei
 
 int duet__main(const void *elf, size_t size, int argc, char **argv)
 {
-	return run_object(argc > 0 ? argv[0] : "bpfduet", elf, size, false, argc, argv);
+	const struct object object = { .elf = elf, .size = size };
+
+	return run_object(argc > 0 ? argv[0] : "bpfduet", &object, argc, argv);
 }
 
-/* All of a file, in memory of the caller's. */
-static bool read_object(const char *path, struct buf *object)
+static int run_content(struct buf *content, bool has_other_way, int argc, char **argv)
 {
-	struct stat st;
-	ssize_t n = -1;
-	int fd, saved;
+	const struct object object = {
+		.elf = content->data,
+		.size = content->len,
+		.foreign_allowed = true,
+		.has_other_way = has_other_way,
+	};
+	int status = run_object(LOADER, &object, argc, argv);
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &st))
-		goto cleanup;
-	if (S_ISDIR(st.st_mode)) {
-		errno = EISDIR;
-		goto cleanup;
-	}
-	do {
-		errno = ENOMEM;
-		if (!buf__reserve(object, 65536))
-			break;
-		n = read(fd, object->data + object->len, 65536);
-		if (n > 0)
-			object->len += (size_t)n;
-	} while (n > 0 || (n < 0 && errno == EINTR));
-cleanup:
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return n == 0;
+	buf__free(content);
+	return status;
+}
+
+static int unreadable(struct buf *content, const char *shown)
+{
+	struct buf error = { 0 };
+
+	buf__printf(&error, "cannot read %s: %s", shown, strerror(errno));
+	run__complain(LOADER, &error);
+	buf__free(&error);
+	buf__free(content);
+	return 1;
 }
 
 int duet__main_file(const char *path, int argc, char **argv)
 {
-	struct buf object = { 0 }, error = { 0 };
-	int status = 1;
+	struct buf content = { 0 }, shown = { 0 };
+	int status;
 
-	if (read_object(path, &object)) {
-		status = run_object(LOADER, object.data, object.len, true, argc, argv);
-	} else {
-		buf__printf(&error, "cannot read '%s': %s", path, strerror(errno));
-		run__complain(LOADER, &error);
-	}
-	buf__free(&object);
-	buf__free(&error);
+	if (file__read(path, &content))
+		return run_content(&content, false, argc, argv);
+	buf__printf(&shown, "'%s'", path);
+	buf__putc(&shown, '\0');
+	status = unreadable(&content, shown.data);
+	buf__free(&shown);
 	return status;
+}
+
+int duet__main_fd(int fd, bool has_other_way, int argc, char **argv)
+{
+	struct buf content = { 0 };
+
+	if (file__read_fd(fd, &content))
+		return run_content(&content, has_other_way, argc, argv);
+	return unreadable(&content, "the object's descriptor");
 }

@@ -2,6 +2,7 @@
 #ifndef BPFDUET_DUET_H
 #define BPFDUET_DUET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -18,5 +19,12 @@ int duet__main(const void *elf, size_t size, int argc, char **argv);
  * attached is, and what it writes to the trace pipe is shown until a signal.
  */
 int duet__main_file(const char *path, int argc, char **argv);
+
+/*
+ * The same for an open descriptor, which is closed. If the caller `has_other_way` to load what BCC
+ * has compiled and the kernel refuses it, nothing is printed and DUET_REFUSED is the result.
+ */
+#define DUET_REFUSED 3
+int duet__main_fd(int fd, bool has_other_way, int argc, char **argv);
 
 #endif

@@ -13,7 +13,6 @@
 #include "relocations.h"
 #include "requires.h"
 
-#define SPEC_SECTION ".bpfduet"
 #define LOST_MAP "bpfduet_lost"
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
 
@@ -49,7 +48,8 @@ void kernel_half__set_verbose(bool verbose)
 	libbpf_set_print(collect_message);
 }
 
-bool elf__find_spec(const void *elf, size_t size, const char **text, size_t *len)
+bool elf__find_section(const void *elf, size_t size, const char *wanted, const char **text,
+		       size_t *len)
 {
 	Elf_Scn *section = NULL;
 	Elf_Data *data;
@@ -71,7 +71,7 @@ bool elf__find_spec(const void *elf, size_t size, const char **text, size_t *len
 		if (!gelf_getshdr(section, &header))
 			continue;
 		name = elf_strptr(file, names, header.sh_name);
-		if (!name || strcmp(name, SPEC_SECTION))
+		if (!name || strcmp(name, wanted))
 			continue;
 		data = elf_rawdata(section, NULL);
 		/* Inside the image, since nothing is converted. Empty is damaged, not absent. */
@@ -108,17 +108,24 @@ static bool set_constant(const struct spec *spec, const char *name, uint64_t val
 	return true;
 }
 
+/* The values of CONFIG constants: until the load they are ours to write. NULL if there are none. */
+static uint8_t *find_constants(struct kernel_half *k, size_t *size)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, ".rodata");
+
+	*size = k->bcc.size;
+	if (k->bcc.doc)
+		return k->bcc.image;
+	return map ? (uint8_t *)bpf_map__initial_value(map, size) : NULL;
+}
+
 static bool set_constants(struct kernel_half *k, const struct options *options,
 			  const struct limit *limit, struct buf *error)
 {
-	struct bpf_map *map;
-	size_t size = 0;
-	uint8_t *rodata;
+	size_t size;
+	uint8_t *rodata = find_constants(k, &size);
 	bool good;
 
-	map = bpf_object__find_map_by_name(k->obj, ".rodata");
-	/* The kernel gets the image at load: until then it is ours to write. */
-	rodata = map ? (uint8_t *)bpf_map__initial_value(map, &size) : NULL;
 	if (limit->given && options->spec->roles[ROLE_CGROUP] < 0) {
 		buf__puts(error, "this tool cannot be limited to a cgroup");
 		return false;
@@ -304,10 +311,10 @@ static bool use_pinned(struct kernel_half *k, const struct options *options, siz
 	const char *name = options->spec->options[option].map;
 	const char *path = options->values[option].text;
 	const struct config *config;
-	struct bpf_map *map, *image;
+	struct bpf_map *map;
 	char fd_name[128];
-	size_t size = 0;
 	uint8_t *rodata;
+	size_t size;
 	int fd, err;
 
 	map = bpf_object__find_map_by_name(k->obj, name);
@@ -328,9 +335,9 @@ static bool use_pinned(struct kernel_half *k, const struct options *options, siz
 	}
 	snprintf(fd_name, sizeof(fd_name), "%s_fd", name);
 	config = spec__find_config(options->spec, fd_name);
-	image = bpf_object__find_map_by_name(k->obj, ".rodata");
-	rodata = image ? (uint8_t *)bpf_map__initial_value(image, &size) : NULL;
-	if (config && config->in_object && (uint64_t)config->offset + config->size <= size)
+	rodata = find_constants(k, &size);
+	if (rodata && config && config->in_object &&
+	    (uint64_t)config->offset + config->size <= size)
 		memset(rodata + config->offset, 1, 1);
 	return true;
 }
@@ -413,6 +420,30 @@ static bool needs_kernel_btf(const struct bpf_object *obj)
 	return false;
 }
 
+/* Every function outside of .text must be a program that something attaches. */
+static bool check_programs(const struct kernel_half *k, struct buf *error)
+{
+	struct bpf_program *prog = bpf_object__next_program(k->obj, NULL);
+
+	if (!prog)
+		buf__puts(error,
+			  "the kernel half has no program that anything attaches: write one "
+			  "with a macro as KPROBE() or TRACEPOINT_PROBE() (docs/dialect.md)");
+	for (; prog; prog = bpf_object__next_program(k->obj, prog)) {
+		if (bpf_program__type(prog) != BPF_PROG_TYPE_UNSPEC)
+			continue;
+		buf__printf(error, "nothing attaches %s(): ", bpf_program__name(prog));
+		if (strcmp(bpf_program__section_name(prog), ".text"))
+			buf__printf(error, "libbpf does not know its section '%s'",
+				    bpf_program__section_name(prog));
+		else
+			buf__puts(error, "write it with a macro as KPROBE() or TRACEPOINT_PROBE() "
+					 "(docs/dialect.md)");
+		return false;
+	}
+	return !error->len;
+}
+
 /* What load_image() found: besides yes and no, that the kernel refused the programs. */
 enum loaded { LOADED, FAILED, REFUSED };
 
@@ -434,6 +465,13 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	if (!foreign && (!set_constants(k, options, limit, error) ||
 			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
 		return FAILED;
+	if (!foreign && !check_programs(k, error))
+		return FAILED;
+	if (!bcc_object__fill(&k->bcc, k->obj, options, error)) {
+		k->refused = k->has_other_way;
+		error->len = k->refused ? 0 : error->len;
+		return FAILED;
+	}
 	if (foreign && limit->given) {
 		buf__puts(error, "this tool cannot be limited to a cgroup");
 		return FAILED;
@@ -441,7 +479,8 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	err = bpf_object__load(k->obj);
 	if (!err)
 		return LOADED;
-	if (!poisoned)
+	k->refused = k->bcc.doc && k->has_other_way;
+	if (!poisoned && !k->refused)
 		explain_load(err, options, error);
 	return REFUSED;
 }
@@ -474,12 +513,15 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 {
 	enum loaded result;
 
-	memset(k, 0, sizeof(*k));
 	k->cpus = libbpf_num_possible_cpus();
 	if (k->cpus <= 0) {
 		buf__puts(error, "cannot tell the number of CPUs: is /sys mounted?");
 		return false;
 	}
+	if (!bcc_object__open(&k->bcc, elf, size, error))
+		return false;
+	if (messages.verbose)
+		fputs(bcc_object__said(&k->bcc), stderr);
 	result = load_without_btf(k, elf, size, options, limit, foreign, error);
 	if (result == REFUSED)
 		result = load_image(k, elf, size, options, limit, foreign, false, error);
@@ -587,6 +629,7 @@ void kernel_half__free(struct kernel_half *k)
 	kernel_half__detach(k);
 	pins__remove(&k->pins);
 	bpf_object__close(k->obj);
+	bcc_object__free(&k->bcc);
 	buf__free(&messages.text);
 	memset(k, 0, sizeof(*k));
 }

@@ -3,6 +3,7 @@
 #define BPFDUET_LOAD_H
 
 #include "attach.h"
+#include "bcc_object.h"
 #include "options.h"
 #include "pin.h"
 #include "render.h"
@@ -12,7 +13,14 @@ struct kernel_half {
 	struct bpf_object *obj;
 	struct attachments attached;
 	struct pins pins;
+	struct bcc_object bcc;
 	int cpus;
+	/*
+	 * Of an object of BCC's: set before the load if the caller has another way to load it,
+	 * should the kernel refuse this one; then `refused` says so, and nothing is printed.
+	 */
+	bool has_other_way;
+	bool refused;
 };
 
 /* The cgroup that a run is limited to. */
@@ -23,13 +31,17 @@ struct limit {
 	int level;
 };
 
-/* The bound spec's text inside an object file's bytes; false if it has none or is no object. */
-bool elf__find_spec(const void *elf, size_t size, const char **text, size_t *len);
+/* A section that holds the bound spec's text. */
+#define SPEC_SECTION ".bpfduet"
+/* What a section of an object file's bytes holds; false if it has none or is no object. */
+bool elf__find_section(const void *elf, size_t size, const char *wanted, const char **text,
+		       size_t *len);
 
 /* libbpf's messages go to stderr if verbose; a rejected program's log is shown in any case. */
 void kernel_half__set_verbose(bool verbose);
 
-/* Open, set constants and sizes, load. `foreign` objects hold no spec and are taken as they are. */
+/* Open, set constants and sizes, load. `k` is all zero but for `has_other_way`. `foreign` objects
+ * hold no spec and are taken as they are. */
 bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 		       const struct options *options, const struct limit *limit, bool foreign,
 		       struct buf *error);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Runs any compiled BPF object: bpfduet-loader FILE.bpf.o [OPTIONS] [-- COMMAND [ARGUMENT...]] */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "duet.h"
 
@@ -14,6 +17,38 @@ static const char help[] =
 	"Run a compiled BPF object. One that was built by bpfduet has the options that\n"
 	"'bpfduet-loader FILE.bpf.o --help' shows; of any other all that can be attached is,\n"
 	"and what it writes to the kernel's trace pipe is shown.\n";
+
+/*
+ * How `bpfduet run` starts an object that BCC has compiled:
+ *
+ *   bpfduet-loader --object-fd FD BPFDUET SOURCE [OPTIONS] [-- COMMAND [ARGUMENT...]]
+ *
+ * FD is that of the object's bytes. If the kernel refuses it, BPFDUET is started again, and lets
+ * BCC load SOURCE itself: its verifier log has the source's lines.
+ */
+static int run_descriptor(int argc, char **argv)
+{
+	enum { FD = 2, BPFDUET, SOURCE };
+	char *end, *run = "run";
+	long fd;
+	int status;
+
+	fd = argc > SOURCE ? strtol(argv[FD], &end, 10) : -1;
+	if (fd < 0 || *end) {
+		fprintf(stderr, "bpfduet-loader: --object-fd is for 'bpfduet run' alone\n"
+				"Try 'bpfduet-loader --help' for more information.\n");
+		return 2;
+	}
+	status = duet__main_fd((int)fd, true, argc - SOURCE, argv + SOURCE);
+	if (status != DUET_REFUSED)
+		return status;
+	argv[FD] = argv[BPFDUET];
+	argv[BPFDUET] = run;
+	if (!setenv("BPFDUET_IN_PROCESS", "1", 1))
+		execv(argv[FD], argv + FD);
+	fprintf(stderr, "bpfduet-loader: cannot start %s: %s\n", argv[FD], strerror(errno));
+	return 1;
+}
 
 int main(int argc, char **argv)
 {
@@ -30,6 +65,8 @@ int main(int argc, char **argv)
 		puts("bpfduet-loader " DUET_VERSION);
 		return fflush(stdout) ? 1 : 0;
 	}
+	if (!strcmp(argv[1], "--object-fd"))
+		return run_descriptor(argc, argv);
 	if (argv[1][0] == '-') {
 		fprintf(stderr, "bpfduet-loader: the object file comes before the options\n"
 				"Try 'bpfduet-loader --help' for more information.\n");

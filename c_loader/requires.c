@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cgroup.h"
+#include "file.h"
 
 /* Newer than the oldest headers this compiles with. */
 #ifndef CAP_PERFMON

@@ -506,7 +506,8 @@ static void finish(struct run *run)
 	flush_err(run);
 }
 
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign)
+int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
+	      bool has_other_way)
 {
 	struct run run = {
 		.spec = options->spec,
@@ -514,7 +515,9 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		.command = COMMAND_NONE,
 		.trace_fd = -1,
 		.batch = BATCH_EVENTS,
+		.kernel.has_other_way = has_other_way,
 	};
+	bool refused;
 	int status;
 
 	output_stream__init(&run.out, STDOUT_FILENO, clock_ns(CLOCK_MONOTONIC));
@@ -530,6 +533,7 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 cleanup:
 	ring_buffer__free(run.ring);
 	perf_buffer__free(run.perf);
+	refused = run.kernel.refused && !run.error.len;
 	kernel_half__free(&run.kernel);
 	if (run.trace_fd >= 0)
 		close(run.trace_fd);
@@ -540,7 +544,7 @@ cleanup:
 	renderer__free(&run.renderer);
 	if (run.error.len || run.error.failed)
 		run__complain(options->spec->tool, &run.error);
-	status = run.error.len || run.error.failed ? 1 : 0;
+	status = run.error.len || run.error.failed ? 1 : refused ? RUN_REFUSED : 0;
 	buf__free(&run.out.buf);
 	buf__free(&run.err);
 	buf__free(&run.error);

@@ -2,10 +2,18 @@
 #ifndef BPFDUET_RUN_H
 #define BPFDUET_RUN_H
 
+#include "duet.h"
 #include "options.h"
 
-/* Load, attach, print until the end. Returns the exit status; errors are on stderr. */
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign);
+/* What run__tool() returns with `has_other_way` if the kernel refuses an object of BCC's. */
+#define RUN_REFUSED DUET_REFUSED
+
+/*
+ * Load, attach, print until the end. Returns the exit status; errors are on stderr. `foreign`: an
+ * object without a bound spec.
+ */
+int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
+	      bool has_other_way);
 
 /* "TOOL: SENTENCE" on stderr, hostile bytes escaped. */
 void run__complain(const char *tool, const struct buf *sentence);

@@ -67,11 +67,12 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 
 /*
  * A pinned map is opened by the frontend, which passes its descriptor; without
- * one the constant 0 removes the look-up.
+ * one the constant 0 removes the look-up. In an object file the descriptor is a
+ * mark, where the map will be, and whether there is one is filled in late.
  */
 #define DUET_PINNED_SET(name) \
 	static const int name##_fd = DUET_PICK(DUET_SET_##name, 0)
-#define DUET_SET_GIVEN(name) (name##_fd)
+#define DUET_SET_GIVEN(name) (DUET_PICK(DUET_LATE_##name##_fd, name##_fd))
 #define DUET_SET_LOOKUP(name, key) \
 	bpf_map_lookup_elem((void *)bpf_pseudo_fd(1, DUET_PICK(DUET_SET_##name, 0)), key)
 

@@ -5,10 +5,22 @@
 >>> for event in Tool("opensnoop").events(duration=5):
 ...     print(event.pid, event.comm, event.path)
 """
-from .errors import Error
-from .options import UsageError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import Error, SpecError, UsageError
 from .paths import VERSION as __version__
-from .spec import SpecError
-from .tool import Tool
+
+if TYPE_CHECKING:
+    from .tool import Tool
 
 __all__ = ["Error", "SpecError", "Tool", "UsageError", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """``Tool`` is loaded when it is first asked for: `bpfduet run` starts without it."""
+    if name == "Tool":
+        from .tool import Tool
+        return Tool
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,7 @@ class Unattached:
     kind: str
     name: str
     target: str
+    place: int      # in the text
 
     @property
     def section(self) -> str:
@@ -63,10 +64,11 @@ class Unattached:
 def programs_of(text: str) -> List[Unattached]:
     """The programs of a kernel half that BCC does not attach by itself."""
     found = []
-    for macro, name, target in _PROGRAM.findall(text):
+    for match in _PROGRAM.finditer(text):
+        macro, name, target = match.groups("")
         if macro == "CGROUP_SKB":
             name, target = target.strip(), name     # the direction comes first
-        found.append(Unattached(_KINDS[macro], f"{_KINDS[macro]}__{name}", target))
+        found.append(Unattached(_KINDS[macro], f"{_KINDS[macro]}__{name}", target, match.start()))
     return found
 
 

@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from . import libbpf
 from .attach import Attacher, complete_uprobes, programs_of, usdt_arguments, usdt_contexts
@@ -106,6 +106,29 @@ def _field(name: str, offset: int, ctype: Any) -> Field:
     return Field(name, offset, ct.sizeof(ctype), kind)
 
 
+def _decoded(description: bytes, name: str) -> Field:
+    """A C type in BCC's JSON as a Field."""
+    import json
+    import bcc
+    return _field(name, 0, bcc.BPF._decode_table_type(json.loads(description.decode())))
+
+
+def described_types(tables: Iterable[Any], pinned: Dict[str, MapInfo]) -> Types:
+    """Layouts of all maps and events of what BCC has compiled: of ``compiled.Table``s."""
+    maps, events = dict(pinned), {}
+    for table in tables:
+        shown = table.name.decode()
+        if shown.endswith("__type"):
+            events[shown[:-len("__type")]] = _decoded(table.leaf, "event")
+            continue
+        kind = MAP_TYPES.get(table.type_id, "unknown")
+        buffer = kind in ("ringbuf", "perf_event_array")
+        key = None if buffer or kind in ("queue", "stack") else _decoded(table.key, "key")
+        maps[shown] = MapInfo(shown, kind, key, None if buffer else _decoded(table.leaf, "value"),
+                              table.max_entries)
+    return Types(maps, events=events)
+
+
 @contextlib.contextmanager
 def _captured_stderr() -> Iterator[IO[bytes]]:
     """BCC, clang and libbpf write to descriptor 2: collect it, to show it when it matters."""
@@ -136,8 +159,7 @@ class Program:
         self._text = text = source.read_text()
         folders = [HEADERS, source.resolve().parent]
         # Linux 7's own headers have `struct x;` as a member
-        cflags = ["-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag",
-                  *(f"-I{folder}" for folder in folders)]
+        cflags = [*compiled.FLAGS, *(f"-I{folder}" for folder in folders)]
         cflags += [compiled.define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
         cflags += [compiled.define(f"DUET_ENTRIES_{name}", value)
                    for name, value in entries.items()]
@@ -250,11 +272,8 @@ class Program:
                 if not name.startswith(b"bpfduet_") and not name.endswith(b"__type")}
 
     def _described(self, table: bytes, part: str, name: str) -> Field:
-        import json
-        import bcc
         describe = getattr(self._lib, f"bpf_table_{part}_desc")
-        ctype = bcc.BPF._decode_table_type(json.loads(describe(self.bpf.module, table).decode()))
-        return _field(name, 0, ctype)
+        return _decoded(describe(self.bpf.module, table), name)
 
     # -- events -----------------------------------------------------------------
 

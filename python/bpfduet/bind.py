@@ -10,7 +10,8 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from . import helptext
 from .model import (ARRAY_TYPES, HASH_TYPES, PERCPU_TYPES, TRANSPORTS, Config, Field, MapInfo,
                     Types, find_field, int_range)
-from .options import UsageError, parse_value
+from .errors import UsageError
+from .options import parse_value
 from .spec import Option, Place, Source, Spec, Table, did_you_mean
 from .tables import TABLES, by_number
 

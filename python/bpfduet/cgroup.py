@@ -9,8 +9,9 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
+from .environment import given_environment
 from .errors import Error
 
 # linux/proc_ns.h: the inode of the initial cgroup namespace
@@ -60,16 +61,6 @@ def own_cgroup() -> Path:
     raise Error("this process is in no cgroup (v2)")
 
 
-def _environment() -> Dict[bytes, bytes]:
-    """The environment for COMMAND: without the LC_CTYPE that Python sets for itself where no
-    locale is chosen (PEP 538)."""
-    environment = dict(os.environb)
-    given = b"\0" + Path("/proc/self/environ").read_bytes()
-    if environment.get(b"LC_CTYPE") == b"C.UTF-8" and b"\0LC_CTYPE=" not in given:
-        del environment[b"LC_CTYPE"]
-    return environment
-
-
 class Command:
     """COMMAND: started in a cgroup of its own, held until ``go()``.
 
@@ -94,7 +85,7 @@ class Command:
 
     def _fork(self) -> None:
         self._gate = mmap.mmap(-1, mmap.PAGESIZE)   # shared with the child
-        environment = _environment()
+        environment = given_environment()
         hold, self._hold = os.pipe()
         self._failure, failure = os.pipe()
         self.pid = os.fork()

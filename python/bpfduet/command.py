@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import signal
-import getopt
 import os
 import sys
 from pathlib import Path
 from typing import Callable, Dict, List
 
-from . import kernel_headers, probes, runner, tool
-from .errors import Error
-from .paths import COMMON, HEADERS, TOOLS, VERSION
-from .spec import SpecError, load
+from .bcc import start
+from .errors import Error, SpecError
+from .paths import COMMON, HEADERS, TOOLS, VERSION, find, names
+from .say import complain, say
+
+# What a command needs is loaded by that command: `run` is to start fast.
 
 
 def run(arguments: List[str]) -> int:
     """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC"""
     if not arguments or arguments[0].startswith("-"):
         return usage("run needs a tool: its name, or a .bpf.c file")
-    return runner.run(tool.find(arguments[0]), arguments[1:])
+    return start.run(find(arguments[0]), arguments[1:])
 
 
 def list_tools(arguments: List[str]) -> int:
     """what there is, a line each"""
     if arguments:
         return usage(f"unexpected argument '{arguments[0]}'")
-    for name in tool.names():
+    from .spec import load
+    for name in names():
         spec = load(TOOLS / f"{name}.toml", COMMON)
         print(f"{name:<15} {spec.data['summary']}")
     return 0
@@ -34,6 +36,8 @@ def list_tools(arguments: List[str]) -> int:
 
 def headers(arguments: List[str]) -> int:
     """[--make DIR] [--for FILE]: where BCC's kernel headers come from"""
+    import getopt
+    from . import kernel_headers
     try:
         given, rest = getopt.getopt(arguments, "", ["make=", "for="])
     except getopt.GetoptError as error:
@@ -54,7 +58,7 @@ def headers(arguments: List[str]) -> int:
     elif source is not None:
         found = kernel_headers.folder_for(source, folders)
         for reason in found.reasons:
-            runner.say(reason)
+            say(reason)
         print(f"BCC_KERNEL_SOURCE={found.path}" if found.path else "BCC finds them by itself")
     else:
         for origin, usable, why in kernel_headers.explain():
@@ -64,6 +68,8 @@ def headers(arguments: List[str]) -> int:
 
 def list_probes(arguments: List[str]) -> int:
     """[-v] PATTERN: what a program can be attached to, as bpftrace -l has it"""
+    import getopt
+    from . import probes
     try:
         given, patterns = getopt.gnu_getopt(arguments, "v", ["verbose"])
     except getopt.GetoptError as error:
@@ -100,8 +106,8 @@ def help_text() -> str:
 
 def usage(sentence: str) -> int:
     """Wrong usage: the sentence, where to look, status 2."""
-    runner.complain("bpfduet", sentence)
-    runner.say("Try 'bpfduet --help' for more information.")
+    complain("bpfduet", sentence)
+    say("Try 'bpfduet --help' for more information.")
     return 2
 
 
@@ -125,7 +131,7 @@ def main(arguments: List[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # or the interpreter would try again
         return 0
     except (Error, SpecError) as error:
-        runner.complain("bpfduet", str(error))
+        complain("bpfduet", str(error))
         return 1
 
 

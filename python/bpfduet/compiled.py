@@ -11,35 +11,30 @@ from __future__ import annotations
 import contextlib
 import ctypes as ct
 import errno
-import fcntl
 import functools
 import hashlib
 import marshal
 import os
 import re
-import stat
 import struct
-import time
 import zlib
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import kernel_headers, late_constants
+from .bcc import kept
 from .errors import Error
-from .features import tracefs
 from .model import MAP_TYPES
 
-KEEP = 64
-# How long to wait for another process that compiles the same: it may have been stopped.
-PATIENCE_S, LOOK_S = 30.0, 0.01
+# Linux 7 has `struct x;` as a member.
+FLAGS = ("-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag")
 # BPF_MAP_CREATE with a few numbers makes these, and nothing else belongs to them.
 PLAIN_MAPS = frozenset([
     "hash", "array", "perf_event_array", "percpu_hash", "percpu_array", "stack_trace", "lru_hash",
     "lru_percpu_hash", "lpm_trie", "queue", "stack", "ringbuf",
 ])
 # Maps that are not the program's alone: a fresh one would be another.
-_SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
-_TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
+SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
 _FOUND_BY_BTF = re.compile(rb'"bpf_(?!stacktrace")')
 _INSTRUCTION = struct.Struct("=BBhi")   # opcode, registers, offset, immediate
 _LOAD_IMM64, _CALL, _MAP_FD = 0x18, 0x85, 1
@@ -156,8 +151,6 @@ def _table(lib: Any, module: Any, number: int) -> Tuple[int, Table]:
                   lib.bpf_table_leaf_desc(module, name))
     if table.type_id != table.made_of[0] or MAP_TYPES.get(table.type_id) not in PLAIN_MAPS:
         raise NotCovered("a map of a type that needs more")
-    if _FOUND_BY_BTF.search(table.leaf):
-        raise NotCovered("a spin lock or a timer, which the kernel finds by BTF")
     return fd, table
 
 
@@ -184,10 +177,15 @@ def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int,
     return Function(name, code, tuple(maps), tuple(late))
 
 
-def describe(lib: Any, module: Any, marks: Dict[int, str], said: bytes) -> Compiled:
-    """What is needed to load a module without compiling it. Raises NotCovered."""
+def describe(lib: Any, module: Any, marks: Dict[int, str], said: bytes,
+             others: Iterable[int] = (), typed: bool = False) -> Compiled:
+    """What is needed to load a module without compiling it. ``others``: what stands in the code for
+    the descriptors of further maps, which are numbered after the module's; ``typed``: the kernel
+    will be told the maps' types. Raises NotCovered."""
     found = [_table(lib, module, number) for number in range(lib.bpf_num_tables(module))]
-    tables = {fd: number for number, (fd, _) in enumerate(found)}
+    if not typed and any(_FOUND_BY_BTF.search(table.leaf) for _, table in found):
+        raise NotCovered("a spin lock or a timer, which the kernel finds by BTF")
+    tables = {fd: number for number, fd in enumerate([*(fd for fd, _ in found), *others])}
     names = [lib.bpf_function_name(module, number)
              for number in range(lib.bpf_num_functions(module))]
     functions = [_function(name, ct.string_at(lib.bpf_function_start(module, name),
@@ -360,15 +358,19 @@ class Library:
         return bpf
 
 
+def declare(lib: Any) -> None:
+    """Tell ctypes of functions of libbcc: bcc declares only those that it calls itself."""
+    lib.bpf_num_tables.argtypes, lib.bpf_num_tables.restype = [ct.c_void_p], ct.c_size_t
+    lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
+    lib.bpf_table_name.restype = ct.c_char_p
+
+
 @functools.lru_cache(maxsize=None)
 def library() -> Any:
     """libbcc, for bcc's Python code and for ours: a ``Library``, if bcc is as expected."""
     import bcc
     from bcc.libbcc import lib
-    # bcc declares only those that it calls itself
-    lib.bpf_num_tables.argtypes, lib.bpf_num_tables.restype = [ct.c_void_p], ct.c_size_t
-    lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
-    lib.bpf_table_name.restype = ct.c_char_p
+    declare(lib)
     try:
         if bcc.lib is not lib or bcc.table.lib is not lib:
             return lib
@@ -389,62 +391,21 @@ class Entry:
         self.text = text
         self.flags = flags
         self.late = late
-        self._folder = kernel_headers.cache_folder() / "programs"
-        self._path = self._folder / f"program-{key}"
-        self._lock = self._folder / f"lock-{key[0]}"    # a few for all, which stay
+        self._place = kept.Place("program", key)
+        self.alone = self._place.alone
 
     def read(self) -> Optional[Compiled]:
         """What is there, if it is whole and only this user and root can have written it.
-        Raises NotLate if that it is not covered is what is there."""
+        Raises NotLate if it says that this is not covered."""
+        raw = self._place.read()
         try:
-            with open(self._path, "rb", opener=_no_link) as file:
-                info = os.fstat(file.fileno())
-                if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o022 \
-                        or info.st_uid not in (0, os.geteuid()) \
-                        or not kernel_headers.is_private(self._folder):
-                    return None
-                raw = file.read()
-            os.utime(self._path)
-            return from_bytes(raw)
-        except (OSError, ValueError, TypeError, EOFError):
+            return from_bytes(raw) if raw is not None else None
+        except (ValueError, TypeError, EOFError):
             return None
 
     def write(self, compiled: Optional[Compiled]) -> None:
-        """Keep this, or that it is not covered; those not used for longest go."""
-        with contextlib.suppress(OSError):
-            kernel_headers.write_file(self._path, to_bytes(compiled))
-            kernel_headers.prune(self._folder, "program-", KEEP)
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Others that want to compile the same wait meanwhile, but not for ever."""
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(OSError):
-                self._folder.mkdir(mode=0o755, exist_ok=True)
-                file = stack.enter_context(open(self._lock, "ab"))
-                _take(file)
-            yield
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
-
-
-def _take(file: IO[bytes]) -> None:
-    """Take the lock, which goes with the process that holds it, or lose patience."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(LOOK_S)
-
-
-def _modules() -> List[Tuple[str, int]]:
-    """The loaded modules that have BTF: types may be theirs."""
-    with os.scandir(kernel_headers.VMLINUX.parent) as found:
-        return sorted((one.name, one.stat().st_size) for one in found)
+        """Keep this, or that it is not covered."""
+        self._place.write(to_bytes(compiled))
 
 
 def entries_of(source: Source) -> Iterator[Entry]:
@@ -459,18 +420,13 @@ def _entries_of(source: Source) -> Iterator[Entry]:
             or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
         return
     whole, _ = kernel_headers.read_sources(source.text, source.folders)
-    if _SHARED_MAPS.search(whole):
+    if SHARED_MAPS.search(whole):
         return
     headers = whole[len(kernel_headers.bcc_side(source.text)):]
-    formats = [tracefs() / "events" / category / event / "format"
-               for category, event in sorted(set(_TRACEPOINT.findall(whole)))]
     files = [Path(__file__), Path(late_constants.__file__), kernel_headers.CONSTANTS,
-             Path("/sys/devices/system/cpu/possible"),
-             *(path for path in formats if path.exists())]
-    environment = sorted(item for item in os.environ.items()
-                         if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
-    place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), _modules(), source.text, whole,
-             environment, [path.read_bytes() for path in files])
+             Path("/sys/devices/system/cpu/possible"), *kept.formats_of(whole)]
+    place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), kept.modules(), source.text, whole,
+             kept.environment(), [path.read_bytes() for path in files])
     before: Optional[late_constants.Plan] = None
     for own in (True, False):
         plan = late_constants.plan(source.text, headers, source.constants, own)

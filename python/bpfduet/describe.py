@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import List
 
 from . import bind, btf, spec
+from .errors import SpecError
 from .paths import COMMON, VERSION
 
 
@@ -19,7 +20,7 @@ def main(arguments: List[str]) -> int:
     try:
         types = btf.types_from_object(Path(arguments[1]))
         bound = bind.bind(spec.load(Path(arguments[0]), COMMON), types, VERSION)
-    except (spec.SpecError, btf.BtfError) as error:
+    except (SpecError, btf.BtfError) as error:
         print(error, file=sys.stderr)
         return 1
     print(json.dumps(bound, ensure_ascii=False, separators=(",", ":")))

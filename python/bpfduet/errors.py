@@ -12,3 +12,14 @@ class Error(Exception):
     def __init__(self, sentence: str, detail: str = ""):
         super().__init__(sentence)
         self.detail = detail
+
+
+class SpecError(Exception):
+    """A spec that cannot be used. As text: ``FILE:LINE: sentence``."""
+
+
+class UsageError(Exception):
+    """A command line that cannot be obeyed; as text, the sentence to print (exit status 2).
+
+    Bytes of the user's are escaped as in text columns.
+    """

@@ -45,11 +45,16 @@ def placeholder(name: str) -> int:
     return mark >> 2 | 1 << 61 | 1 << 29
 
 
-def _number(text: str) -> Optional[int]:
+def number(text: str) -> Optional[int]:
     """A default, if it is a plain number."""
     if not _NUMBER.fullmatch(text):
         return None
     return int(text == "true") if text in ("true", "false") else int(text, 0)
+
+
+def defaults(whole: str) -> Dict[str, str]:
+    """The defaults of CONFIG constants as the text has them, by name."""
+    return {name: default for _, _, name, default in CONFIG.findall(NOISE.sub(" ", whole))}
 
 
 def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
@@ -83,22 +88,22 @@ def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
     number is late only if it is set.
     """
     headers, plain = NOISE.sub(" ", headers), NOISE.sub(" ", text)
-    defaults = {name: default for shared, _, name, default in CONFIG.findall(headers) if shared}
-    names = set(_LATE.findall(headers + plain)) & defaults.keys()
+    known = {name: default for shared, _, name, default in CONFIG.findall(headers) if shared}
+    names = set(_LATE.findall(headers + plain)) & known.keys()
     if own:
         mine = {name: default for shared, _, name, default in CONFIG.findall(plain) if not shared}
-        defaults.update(mine)
+        known.update(mine)
         names |= mine.keys()
     # what reads it in another way, a macro of a header perhaps, would read the default
     named = re.compile(rf"\b(?:{'|'.join(names)})\b")
     lines = [line for line in (headers if own else headers + plain).splitlines()
              if named.search(line)]
     bare = named.findall(_NO_USES.sub(" ", "\n".join(lines)))
-    values = {name: constants.get(name, _number(defaults[name]))
+    values = {name: constants.get(name, number(known[name]))
               for name in sorted(names.difference(bare))}
     late = {name: int(value) & (1 << 64) - 1 for name, value in values.items()
             if value is not None}
     strings = _strings(headers + plain, constants)
-    known = late.keys() | {word.rpartition("_")[0] for word in strings}
+    seen = late.keys() | {word.rpartition("_")[0] for word in strings}
     return Plan(_spelled(text, late.keys()) if own else text, {**late, **strings},
-                {name: value for name, value in constants.items() if name not in known})
+                {name: value for name, value in constants.items() if name not in seen})

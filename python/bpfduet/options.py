@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from . import users
+from .errors import UsageError
 from .regex import Regex
 from .text import escape
 
@@ -17,13 +18,6 @@ Bound = Dict[str, Any]
 
 _NUMBER = re.compile(rb"([+-]?)(?:0[xX]([0-9a-fA-F]+)|([0-9]+))")
 _MOST_CHOICES = 8
-
-
-class UsageError(Exception):
-    """A command line that cannot be obeyed; as text, the sentence to print (exit status 2).
-
-    Bytes of the user's are escaped as in text columns.
-    """
 
 
 @dataclass

@@ -14,11 +14,10 @@ from types import FrameType
 from typing import Any, Optional, Sequence, Union
 
 from . import options, stacks
-from .errors import Error
+from .errors import Error, UsageError
 from .features import check_lockdown, check_privileges
-from .options import UsageError
 from .render import LOSSES, Clock, Renderer
-from .text import escape
+from .say import complain, say
 from .tool import Session
 
 OUT_BYTES = 65536
@@ -82,19 +81,6 @@ class Loss:
             if line:
                 self._renderer.flush()
                 say(line)
-
-
-def say(line: Union[str, bytes]) -> None:
-    """A line on stderr; where that is gone there is nobody to tell."""
-    raw = line if isinstance(line, bytes) else line.encode(errors="surrogateescape")
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-        os.write(2, raw + b"\n")
-
-
-def complain(tool: str, sentence: str) -> None:
-    """The sentence that ends a run, on stderr; names in it are anybody's."""
-    say(tool.encode() + b": " + escape(sentence.encode(errors="surrogateescape")))
 
 
 def run(source: Path, argv: Sequence[Union[str, bytes]]) -> int:

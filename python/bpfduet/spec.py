@@ -17,6 +17,8 @@ try:
 except ModuleNotFoundError:     # before Python 3.11
     import tomli as tomllib  # type: ignore[no-redef]
 
+from .errors import SpecError
+
 FORMATS = (
     "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",
     "ipv4", "ipv6", "port", "errno", "signal", "syscall", "capability", "device", "user", "enum",
@@ -62,10 +64,6 @@ _STRFTIME = re.compile(r"(?:[ -$&-~]|%[aAbBdeFHIjmMpRSTyYzZ%])+")
 
 Place = Tuple[Union[str, int], ...]
 Table = Dict[str, Any]
-
-
-class SpecError(Exception):
-    """A spec that cannot be used. As text: ``FILE:LINE: sentence``."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

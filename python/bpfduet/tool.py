@@ -23,32 +23,13 @@ from .bcc_frontend import Program, configs_of
 from .cgroup import Command, identify
 from .errors import Error
 from .options import Options
-from .paths import COMMON, TOOLS, VERSION
+from .paths import COMMON, VERSION, find
 from .pin import Pins
 from .stacks import Collector, Stack
 
 # The reader looks often while records come, rarely when none do.
 SHORT_WAIT_S, LONG_WAIT_S = 0.002, 0.05
 PERF_PAGES = 64
-
-
-def names() -> List[str]:
-    """The tools of the tree, sorted."""
-    return sorted(path.name[:-len(".bpf.c")] for path in TOOLS.glob("*.bpf.c"))
-
-
-def find(name: Union[str, Path]) -> Path:
-    """The .bpf.c file of a tool's name or of a path. Raises Error."""
-    path = Path(name)
-    if path.name.endswith(".bpf.c"):
-        if not path.is_file():
-            raise Error(f"there is no file {path}")
-        return path
-    path = TOOLS / f"{name}.bpf.c"
-    if "/" in str(name) or not path.is_file():
-        raise Error(f"there is no tool '{name}'{spec.did_you_mean(str(name), names())}; "
-                    "'bpfduet list' shows all")
-    return path
 
 
 class Session:

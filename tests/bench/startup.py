@@ -8,7 +8,7 @@ The stock tools are the installed ones (on tracepoints, where they want kprobes:
 tests/oracle/stock.py) and compile against real kernel headers, Debian's newest 6.1. What they would
 print is wrong if the running kernel is another, but to compile and attach costs the same. Each is
 told to trace one idle process. They take turns, and every figure is the median of the runs.
-BENCH_RUNS is their number (default 7).
+BENCH_RUNS is their number (default 9).
 """
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "oracle")]
 import frontends  # noqa: E402
 import packages  # noqa: E402
 
-RUNS = int(os.environ.get("BENCH_RUNS", "7"))
+RUNS = int(os.environ.get("BENCH_RUNS", "9"))
 SERIES = "6.1"       # BCC 0.26 cannot use those of 6.12
 PYTHON = "/usr/bin/python3"
 SETTLED_S = 1.0
@@ -65,12 +65,13 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @dataclass
 class Contender:
-    """A command, and what was measured of it: seconds and MiB."""
+    """A command, and what was measured of it: seconds, seconds of CPU, MiB."""
 
     argv: List[str]
     env: Dict[str, str] = field(default_factory=dict)
     programs: int = 0
     seconds: List[float] = field(default_factory=list)
+    cpu: List[float] = field(default_factory=list)
     memory: List[float] = field(default_factory=list)
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -97,21 +98,32 @@ class Contender:
         while self._attached(process) < self.programs:
             time.sleep(0.002)
         self.seconds.append(time.monotonic() - begin)
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        peak = re.search(r"VmHWM:\s+(\d+)", status)
-        assert peak
-        self.memory.append(int(peak[1]) / 1024)
         process.kill()
+        self._add(process)
+
+    def _add(self, process: subprocess.Popen[bytes]) -> None:
+        """What a process that ends has taken, with the children that it has waited for."""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
         process.communicate()
+        self.cpu.append(used.ru_utime + used.ru_stime)
+        self.memory.append(used.ru_maxrss / 1024)
+
+    def measure_to_its_end(self) -> None:
+        """The same of a command that ends by itself."""
+        begin = time.monotonic()
+        self._add(self.start())
+        self.seconds.append(time.monotonic() - begin)
 
     def _attached(self, process: subprocess.Popen[bytes]) -> int:
         if process.poll() is not None:
             sys.exit(f"{self.argv} ended: {process.communicate()[1].decode()[-2000:]}")
         return frontends.attachments(process.pid)
 
-    def medians(self) -> Tuple[float, float]:
-        """Seconds and MiB."""
-        return statistics.median(self.seconds), statistics.median(self.memory)
+    def medians(self) -> Tuple[float, float, float]:
+        """Seconds, seconds of CPU, MiB."""
+        return (statistics.median(self.seconds), statistics.median(self.cpu),
+                statistics.median(self.memory))
 
 
 def real_headers(folder: Path) -> Path:
@@ -163,21 +175,25 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, idle_process() as idle:
         table = contenders(idle.pid, real_headers(Path(folder)))
         everyone = [one for row in table.values() for one in row.values()]
+        python = Contender([PYTHON, "-I", "-c", "pass"])
         for contender in everyone:
             contender.count_programs()
         for number in range(RUNS):
             print(f"run {number + 1} of {RUNS}", file=sys.stderr)
             for contender in everyone:
                 contender.measure()
-    print(f"{os.uname().release}, {os.cpu_count()} CPUs, medians of {RUNS} runs: seconds, MiB")
+            python.measure_to_its_end()
+    print(f"{os.uname().release}, {os.cpu_count()} CPUs, medians of {RUNS} runs: seconds until attached, "
+          "seconds of CPU, MiB")
     columns = ("bpfduet run", "compiling", "stock BCC")
-    titles = "".join(f"{column:>16}" for column in columns)
+    titles = "".join(f"{column:>22}" for column in columns)
     print(f"{'':16}{titles}{'compiling / stock':>20}")
     for name, row in table.items():
-        cells = ["%.3f  %5.1f" % row[column].medians() if column in row else ""
+        cells = ["%.3f %.3f %6.1f" % row[column].medians() if column in row else ""
                  for column in columns]
         ratio = row["compiling"].medians()[0] / row["stock BCC"].medians()[0]
-        print(f"{name:16}" + "".join(f"{cell:>16}" for cell in cells) + f"{ratio:20.2f}")
+        print(f"{name:16}" + "".join(f"{cell:>22}" for cell in cells) + f"{ratio:20.2f}")
+    print(f"{'python3 -c pass':16}{'%.3f %.3f %6.1f' % python.medians():>22}")
     return 0
 
 

@@ -214,17 +214,11 @@ def alive(pid: int) -> bool:
     return state not in (None, "Z", "X")
 
 
-def catches(pid: int, number: int) -> bool:
-    """Whether a process has a handler of its own for a signal."""
-    (mask,) = re.findall(r"^SigCgt:\t(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return bool(int(mask, 16) >> (number - 1) & 1)
-
-
-def wait_for_library(pid: int, name: str, handled: int, patience_s: float = 10) -> None:
-    """Wait until a process has loaded a library and handles a signal."""
+def wait_for_mapping(pid: int, names: Sequence[str], patience_s: float = 10) -> None:
+    """Wait until a process has mapped a file whose path has one of these names in it."""
     deadline = time.monotonic() + patience_s * SLOWNESS
-    while name not in Path(f"/proc/{pid}/maps").read_text() or not catches(pid, handled):
-        assert time.monotonic() < deadline, f"{name} was never loaded, or {handled} not handled"
+    while not any(name in Path(f"/proc/{pid}/maps").read_text() for name in names):
+        assert time.monotonic() < deadline, f"it never mapped {names}"
         time.sleep(0.001)
 
 

@@ -302,3 +302,27 @@ def test_missing_spec(tmp_path: Path) -> None:
     assert "alone.toml" in one_sentence(result, "bpfduet")
 
 
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("frontend, body, sentence", [
+    ("bcc", "int trace_open(struct pt_regs *ctx) { return 0; }",
+     "nothing attaches trace_open(): name it kprobe__FUNCTION"),
+    ("bcc", "int tracepoint__(struct pt_regs *ctx) { return 0; }", "nothing attaches tracepoint__()"),
+    ("c", "int trace_open(struct pt_regs *ctx) { return 0; }",
+     "nothing attaches trace_open(): write it with a macro"),
+    ("c", "static int nobody(void) { return 0; }",
+     "the kernel half has no program that anything attaches"),
+    ("c", 'SEC("xdp_tcp_count") int count_them(struct xdp_md *ctx) { return 2; }',
+     "nothing attaches count_them(): libbpf does not know its section 'xdp_tcp_count'"),
+])
+def test_a_program_that_nothing_attaches(tmp_path: Path, frontend: str, body: str,
+                                         sentence: str) -> None:
+    """An error that names the function, not a heading and silence."""
+    source = write_tool(tmp_path, "nowhere", f'// {SPDX}\n#include "bpfduet.h"\n\n'
+                        f'BPF_HASH(counts, u32, u64);\n{body}\nLICENSE("Dual BSD/GPL");\n',
+                        'summary = "test"\n[[report]]\nmap = "counts"\nkind = "table"\n'
+                        '[[report.column]]\nheading = "N"\nfield = "value"\n')
+    done = own_run(frontend, source, ["--duration", "1"])
+    assert (done.status, done.stdout) == (1, b"")
+    assert sentence in one_sentence(done, "nowhere")

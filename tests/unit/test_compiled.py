@@ -2,6 +2,7 @@
 """What is kept of a compiled program: instructions, files, names. No kernel, no BCC."""
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Callable, Dict, List, Type
 import pytest
 
 from bpfduet import compiled, kernel_headers, late_constants
+from bpfduet.bcc import kept
 from bpfduet.compiled import Compiled, Entry, Function, NotCovered, NotLate, Source, Table, entries_of
 
 TABLE = Table(b"counts", (1, 4, 8, 10240, 0), 1, 10240, 0, b'"unsigned int"', b'"unsigned long"')
@@ -151,7 +153,7 @@ def one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
 
 def path_of(entry: Entry) -> Path:
     """The entry's file."""
-    return entry._path
+    return entry._place._path
 
 
 def damage(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -183,14 +185,14 @@ def test_only_the_last_used_are_kept(entry: Entry) -> None:
     with entry.alone():
         pass
     os.utime(path_of(entry), (0, 0))
-    for number in range(1, compiled.KEEP + 1):
+    for number in range(1, kept.KEEP + 1):
         other = Entry(f"{number:032x}", "", [], {})
         other.write(PROGRAM)
         if number == 1:
             os.utime(path_of(other), (0, 0))
             assert entry.read() == PROGRAM
     names = {path.name for path in path_of(entry).parent.iterdir()}
-    assert len(names) == compiled.KEEP + 1 and "lock-0" in names
+    assert len(names) == kept.KEEP + 1 and "lock-0" in names
     assert path_of(entry).name in names and f"program-{1:032x}" not in names
 
 
@@ -202,8 +204,8 @@ def test_a_dead_holder_does_not_block(entry: Entry) -> None:
             os._exit(0)     # without leaving the block
     os.waitpid(child, 0)
     with entry.alone():
-        with open(entry._lock, "ab") as file, pytest.raises(BlockingIOError):
-            compiled.fcntl.flock(file, compiled.fcntl.LOCK_EX | compiled.fcntl.LOCK_NB)
+        with open(entry._place._lock, "ab") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # -- names -----------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                           "constants.h": "#define A 1"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    monkeypatch.setattr(compiled, "tracefs", lambda: tmp_path / "tracing")
+    monkeypatch.setattr(kept, "tracefs", lambda: tmp_path / "tracing")
     monkeypatch.setattr(kernel_headers, "VMLINUX", tmp_path / "btf/vmlinux")
     monkeypatch.setattr(kernel_headers, "CONSTANTS", tmp_path / "constants.h")
     monkeypatch.setattr(kernel_headers, "kernel_key", lambda btf: "this kernel and this libbcc")

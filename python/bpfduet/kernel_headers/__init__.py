@@ -14,15 +14,37 @@ Everything is cached by kernel build; a cache another user could write to is not
 """
 from __future__ import annotations
 
-from .cache import CONSTANTS, Kernel, kernel_key
-from .kallsyms import without_kallsyms
-from .kernel import VMLINUX, HeadersError, find_libbcc
-from .origins import Headers, explain, folder_for, make
-from .store import cache_folder, is_private, prune, write_file
-from .text import bcc_side, read_sources
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cache import Kernel
+    from .kallsyms import without_kallsyms
+    from .key import CONSTANTS, VMLINUX, HeadersError, find_libbcc, kernel_key
+    from .origins import Headers, explain, folder_for, make
+    from .store import cache_folder, is_private, prune, write_file
+    from .text import bcc_side, read_sources
 
 __all__ = [
     "CONSTANTS", "VMLINUX", "Headers", "HeadersError", "Kernel", "bcc_side", "cache_folder",
     "explain", "find_libbcc", "folder_for", "is_private", "kernel_key", "make", "prune",
     "read_sources", "without_kallsyms", "write_file",
 ]
+# Modules by what they have: a start that finds all in the cache needs few of them.
+_PLACES = {
+    "cache": ("Kernel",), "kallsyms": ("without_kallsyms",),
+    "key": ("CONSTANTS", "VMLINUX", "HeadersError", "find_libbcc", "kernel_key"),
+    "origins": ("Headers", "explain", "folder_for", "make"),
+    "store": ("cache_folder", "is_private", "prune", "write_file"),
+    "text": ("bcc_side", "read_sources"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that has a name of the package's when it is first asked for."""
+    for module, names in _PLACES.items():
+        if name in names:
+            found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,42 +9,16 @@ import zlib
 from pathlib import Path
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
-from ..paths import HEADERS
 from .folder import FORCED, folder_is_whole, is_kernel_header, kconfig, write_folder
 from .index import Index
-from .kernel import VMLINUX, HeadersError, build_index, find_libbcc, tracepoint_fields
+from .kernel import build_index, tracepoint_fields
+from .key import CONSTANTS, kernel_key
 from .modules import Module, defining, extended, missing
 from .store import cache_folder, prune, write_file
 from .text import read_sources
 
-CONSTANTS = HEADERS / "kernel_constants.h"
 KEEP_KERNELS = 3
 KEEP_CUTS = 64
-
-
-def kernel_key(btf: Path) -> str:
-    """A name for what an index is made of: kernel build, BCC, this package. 32 hexadecimal digits.
-
-    Raises HeadersError if there is no BTF: what is cached is only used for a
-    kernel that shows its own.
-    """
-    if not btf.exists():
-        raise HeadersError("%s does not exist: the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)" % btf)
-    uname = os.uname()
-    digest = hashlib.sha256(repr((uname.release, uname.version, uname.machine)).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    try:
-        if btf != VMLINUX:
-            raise OSError("not the running kernel's")
-        digest.update(Path("/sys/kernel/notes").read_bytes())  # has the build id
-    except OSError:
-        digest.update(btf.read_bytes())
-    libbcc = find_libbcc()
-    if libbcc is not None:
-        info = libbcc.stat()
-        digest.update(repr((str(libbcc), info.st_size, info.st_mtime_ns)).encode())
-    return digest.hexdigest()[:32]
 
 
 def _load(path: Path) -> Optional[Index]:

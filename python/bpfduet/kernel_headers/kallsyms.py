@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, List, TypeVar
 
 from .cache import Kernel
-from .kernel import VMLINUX, HeadersError
+from .key import VMLINUX, HeadersError
 
 CLONE_NEWNS = 0x00020000
 MS_BIND = 1 << 12

@@ -2,29 +2,22 @@
 """What the running kernel, its BTF and BCC's library say."""
 from __future__ import annotations
 
-import glob
 import gzip
 import os
-import platform
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from ..errors import Error
 from .btf import BadBtf, Btf, sizes, with_enum_sizes, with_single_pads, with_unnamed_members
 from .index import Index, parse
+from .key import HeadersError, find_libbcc
 
-VMLINUX = Path("/sys/kernel/btf/vmlinux")
 MODULES = Path("/lib/modules")
 _HELPER_ID = re.compile(r"^\s*FN\((\w+)(?:,\s*(\d+),[^)]*)?\),?\s*\\?$", re.M)
 _TRACEPOINT = re.compile(
     r"\bTRACEPOINT_PROBE\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)|\btracepoint__(\w+?)__(\w+)")
-
-
-class HeadersError(Error):
-    """No headers can be had; the text is one sentence for the user."""
 
 
 def read_config(release: str) -> Dict[str, str]:
@@ -62,22 +55,6 @@ def version_code(release: str, version: str) -> Tuple[int, int, int]:
         return 0, 0, 0
     major, minor, patch = (int(part or 0) for part in found.groups())
     return major, minor, min(patch, 255)
-
-
-def find_libbcc() -> Optional[Path]:
-    """The libbcc.so this process has loaded, or else the one it would load."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-            loaded = re.search(r"(/\S*/libbcc\.so\S*)", file.read())
-        if loaded and os.path.exists(loaded.group(1)):
-            return Path(loaded.group(1))
-    except OSError:
-        pass
-    for pattern in ("/usr/local/lib*/libbcc.so.0", "/usr/lib/%s-*/libbcc.so.0" % platform.machine(),
-                    "/usr/lib64/libbcc.so.0", "/usr/lib/libbcc.so.0"):
-        for path in sorted(glob.glob(pattern)):
-            return Path(path).resolve()
-    return None
 
 
 def helpers_of(libbcc: bytes) -> Tuple[str, Dict[str, int]]:

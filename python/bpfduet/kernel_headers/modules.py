@@ -14,7 +14,8 @@ from typing import AbstractSet, Dict, FrozenSet, Iterable, List
 
 from .btf import BadBtf, Btf
 from .index import Index, parse
-from .kernel import HeadersError, read_btf
+from .kernel import read_btf
+from .key import HeadersError
 from .text import NOISE, TAG, defined_by
 
 

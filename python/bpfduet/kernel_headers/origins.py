@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import FrozenSet, List, MutableMapping, Optional, Sequence, Tuple
 
-from .cache import CONSTANTS, Kernel, kernel_key, program_of
+from .cache import Kernel, program_of
 from .folder import KNOWN, kconfig, write_folder
-from .kernel import MODULES, VMLINUX, HeadersError
+from .kernel import MODULES
+from .key import CONSTANTS, VMLINUX, HeadersError, kernel_key
 from .modules import extended
 from .store import cache_folder
 

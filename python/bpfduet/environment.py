@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+"""The environment as it was given to this process."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict
+
+
+def given_environment() -> Dict[bytes, bytes]:
+    """The environment for another program: without the LC_CTYPE that Python sets for itself where no
+    locale is chosen (PEP 538)."""
+    environment = dict(os.environb)
+    given = b"\0" + Path("/proc/self/environ").read_bytes()
+    if environment.get(b"LC_CTYPE") == b"C.UTF-8" and b"\0LC_CTYPE=" not in given:
+        del environment[b"LC_CTYPE"]
+    return environment
