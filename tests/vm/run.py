@@ -70,8 +70,10 @@ class Guest:
         for name in DISKS:
             disks += ["-drive", f"if=none,id={name},format=raw,file={self.folder / name}",
                       "-device", f"virtio-blk-pci,drive={name}"]
+        # whose round is longer shall not wait for the others at the end
+        nice = ["nice"] if self.size == "narrow" else []
         # with whoever ends this program the guest ends too
-        return ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
+        return [*nice, "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
                 "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35", "-accel", "tcg,thread=single",
                 "-cpu", CPU, "-smp", str(CPUS), "-m", MEMORY,
                 "-kernel", str(self.kernel.image), "-initrd", str(self.folder / "initramfs"),
