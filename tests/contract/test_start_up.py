@@ -13,8 +13,8 @@ from typing import Callable, Dict, List, Sequence
 import pytest
 
 from bpfduet import compiled
-from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
-                       start, watch)
+from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, attached, cgroup, finish,
+                       in_cgroup, start, watch)
 from parity.same import STAMP, masked
 from support import (SPDX, counting_tool, held, opens, seen, still_there, trace_pipe_is_free,
                      write_tool)
@@ -93,7 +93,7 @@ def test_same_output(tool: str, workloads: Path, cache: Path) -> None:
     kept = programs(cache)
     scope = ["--cgroup", "{cgroup}", *args]
     watched = watch(tool, args, workload, ATTACHED[tool], others={
-        form: (command(NEVER, tool, ["--format", form, *scope]), ATTACHED[tool])
+        form: (command(NEVER, tool, ["--format", form, *scope]), attached(tool, ATTACHED[tool]))
         for form in FORMATS})
     for form in FORMATS:
         outputs = {masked(out, [STAMP, (WALL, b"T")]) for out in
