@@ -269,6 +269,13 @@ def perf_events(pid: int) -> int:
     return 0
 
 
+def attached(tool: str, programs: int) -> int:
+    """How many programs a tool of ours attaches on this kernel, which are at most ``programs``."""
+    if libbpf.has_sleepable_tracepoints():
+        return min(programs, ON_ALL_CALLS.get(tool, programs))
+    return programs
+
+
 class Running:
     """A tool in the background, ready once it holds ``programs`` attachments (and, if it has a
     perf buffer, that of ``buffers`` CPUs; if it samples, the events of ``samplers`` CPUs)."""
@@ -278,9 +285,7 @@ class Running:
                  argv: Optional[Sequence[Argument]] = None, samplers: int = 0):
         self.frontend = frontend
         self.process = start(argv or command(frontend, tool, args), env)
-        if frontend in FRONTENDS and libbpf.has_sleepable_tracepoints():
-            programs = min(programs, ON_ALL_CALLS.get(tool, programs))
-        self._programs = programs
+        self._programs = attached(tool, programs) if frontend in FRONTENDS else programs
         self._buffers = buffers
         self._samplers = samplers
 
