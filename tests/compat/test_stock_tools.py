@@ -20,6 +20,8 @@ MAY_FAIL = {
     "nfsslower": "the kernel may be without the NFS client, or its module not loaded",
     "criticalstat": "the kernel may be without the preemptirq tracepoints",
 }
+# Tools that give no text on some kernels.
+MAY_REFUSE = {"slabratetop": "from BCC 0.30 on it does not support Linux 6.8 and later"}
 
 
 def test_stock_texts_compile(tmp_path: Path, tell: Callable[[str], None]) -> None:
@@ -27,6 +29,7 @@ def test_stock_texts_compile(tmp_path: Path, tell: Callable[[str], None]) -> Non
     captured = [outcome for outcome in outcomes if outcome.captured]
     good = [outcome for outcome in captured if not outcome.error]
     tell(f"{len(good)} of {len(captured)} texts of stock BCC tools compile without kernel headers")
-    assert [outcome for outcome in outcomes if not outcome.captured] == []
+    assert [outcome for outcome in outcomes
+            if not outcome.captured and outcome.name not in MAY_REFUSE] == []
     assert len(captured) >= TEXTS
     assert [outcome for outcome in captured if outcome.error and outcome.name not in MAY_FAIL] == []
