@@ -46,6 +46,25 @@ def _output(*argv: str) -> str:
     return done.stdout
 
 
+def archive() -> str:
+    """The URI of Debian's archive that apt is set up with. Raises PackagesError."""
+    told = ("apt-get", "indextargets", "--format", "$(ORIGIN)/$(LABEL) $(REPO_URI)")
+    pattern = re.compile(r"^Debian/Debian (\S+)$", re.MULTILINE)
+    found = pattern.search(_output(*told))
+    if not found:
+        _output("apt-get", "update", "-qq")
+        found = pattern.search(_output(*told))
+    if not found:
+        raise PackagesError("no configured apt source is Debian's archive")
+    return found[1]
+
+
+def settings() -> str:
+    """apt's settings that are this machine's way to the archive, or about the archive's age."""
+    kept = r'^Acquire::(?:https?::Proxy|Retries|Check-)\S* ".*";\n'
+    return "".join(re.findall(kept, _output("apt-config", "dump"), re.MULTILINE))
+
+
 def _architecture() -> str:
     return _output("dpkg", "--print-architecture").strip()
 
