@@ -3,9 +3,10 @@
 # make            build/bin/TOOL for every shared_bpf/TOOL.bpf.c, dynamically linked
 # make static     build/static/TOOL: needs nothing on the target
 # make demo       install what is needed, build, run a tool both ways on a live workload
-# make check      install what is needed, run the tests: check-native, then a short round of check-vm
+# make check      install what is needed, run the tests: check-native, then short rounds of check-toolchains and check-vm
 # make check-native   on this machine's kernel; TESTS="tests/parity -k opens" for some of them
 # make check-vm   on other kernels, in QEMU guests; KERNELS="6.1 6.12 7", TESTS as above, SHORT=1 for a short round
+# make check-toolchains   with other Debians' compilers and libraries; ROOTS="trixie", TESTS and SHORT as above
 # make vm-shell   a shell in such a guest; KERNEL=6.12
 # make bench-startup   measure BCC mode's start-up beside stock BCC's
 # make bench      measure against the peers (never part of the tests)
@@ -27,6 +28,8 @@ ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(shell uname -m)))
 # Kernel series of the guests; KERNEL is the one of vm-shell.
 KERNELS ?= 6.1 6.12 7
 KERNEL ?= $(lastword $(KERNELS))
+# Debians of check-toolchains.
+ROOTS ?= trixie
 
 TOOLS_DIR ?= shared_bpf
 TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
@@ -38,6 +41,7 @@ WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
 	-DDUET_VERSION='"$(shell cat VERSION)"'
 LIBS := -lbpf -lelf -lz -ljansson
+STATIC_LIBS = $(or $(shell pkg-config --static --libs libbpf libelf jansson zlib 2>/dev/null),$(LIBS))
 # Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
 # The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
 STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
@@ -72,7 +76,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all static objects demo bench-startup check check-native check-vm vm-shell bench install clean tests deps
+.PHONY: all static objects demo bench-startup check check-native check-vm check-toolchains vm-shell bench install clean tests deps
 
 all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
@@ -132,13 +136,18 @@ $(BUILD)/bin/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(STACKS) -o $@
 
-STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s $(LDFLAGS) $^ $(LIBS)
+STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s -L$(BUILD)/libelf $(LDFLAGS) $^ $(STATIC_LIBS)
 
-$(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
+# A whole libelf.a, where the installed one is not (scripts/build-libelf.sh).
+$(BUILD)/libelf/checked: scripts/build-libelf.sh $(wildcard $(shell $(CC) -print-file-name=libelf.a 2>/dev/null))
+	$(Q)CC="$(CC)" scripts/build-libelf.sh $(@D)
+	@touch $@
+
+$(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(STATIC) $(STACKS_LIBS) -o $@
 
-$(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
+$(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(STATIC) $(STACKS) -o $@
 
@@ -165,8 +174,9 @@ demo:
 
 check:
 	@$(MAKE) --no-print-directory check-native
-	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-vm SHORT=1; \
-	else echo "== other kernels: not tested, apt-get is not here to fetch Debian's"; fi
+	@if command -v apt-get >/dev/null; then $(MAKE) --no-print-directory check-toolchains ROOTS=trixie SHORT=1 && \
+		$(MAKE) --no-print-directory check-vm SHORT=1; \
+	else echo "== other toolchains and kernels: not tested, apt-get is not here to fetch Debian's"; fi
 
 check-native:
 	@scripts/install-deps.sh build run test
@@ -176,6 +186,10 @@ check-vm:
 	@scripts/install-deps.sh build run test vm
 	@$(MAKE) --no-print-directory all static tests
 	@$(PYTHON) tests/vm/run.py $(if $(SHORT),--short) $(KERNELS) $(if $(TESTS),-- $(TESTS))
+
+check-toolchains:
+	@scripts/install-deps.sh toolchains
+	@$(PYTHON) tests/toolchains/run.py $(if $(SHORT),--short) $(ROOTS) $(if $(TESTS),-- $(TESTS))
 
 vm-shell:
 	@scripts/install-deps.sh build run test vm
@@ -196,4 +210,4 @@ install: all
 	install -m 755 $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader $(DESTDIR)$(PREFIX)/bin
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf --one-file-system $(BUILD)

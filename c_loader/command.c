@@ -21,6 +21,13 @@
 /* Nested cgroups that are cleaned up. */
 #define MAX_DEPTH 32
 
+const struct command COMMAND_NONE = {
+	.go_fd = -1,
+	.failure_fd = -1,
+	.folder_fd = -1,
+	.parent_fd = -1,
+};
+
 static bool move_process(int folder_fd, const char *pid, size_t len)
 {
 	int fd = openat(folder_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC), saved;

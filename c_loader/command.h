@@ -7,11 +7,6 @@
 
 #include "buf.h"
 
-#define COMMAND_NONE                                                                               \
-	{                                                                                          \
-		.go_fd = -1, .failure_fd = -1, .folder_fd = -1, .parent_fd = -1                    \
-	}
-
 /* Shared with the child that becomes COMMAND. */
 struct gate {
 	atomic_bool waiting; /* the child, for the other one */
@@ -27,6 +22,8 @@ struct command {
 	char *folder; /* of its cgroup */
 	int folder_fd, parent_fd; /* of the folder and of that above it */
 };
+
+extern const struct command COMMAND_NONE;
 
 /*
  * `command` is COMMAND_NONE before. Make the cgroup below `parent` (NULL: below that of this

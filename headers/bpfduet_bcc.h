@@ -223,8 +223,9 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
  * BCC loads and attaches whatever has such a name. The frontend leaves out a
  * program that this run does not need by giving it another one.
  */
-#define DUET_NAME(prefix, name) \
-	DUET_PASTE(DUET_PICK(DUET_OFF_##prefix##__##name, prefix##__), name)
+#define DUET_NAME(prefix, name) DUET_NAME_AFTER(prefix, prefix##__, name)
+#define DUET_NAME_AFTER(prefix, begin, name) \
+	DUET_PASTE(DUET_PICK(DUET_OFF_##prefix##__##name, begin), name)
 
 #define DUET_PROG(name, ctx_type, regs, list, args...)                       \
 	static __always_inline int DUET_PASTE(____, name)(ctx_type *ctx, ##args);        \
@@ -294,10 +295,19 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
 #undef RAW_TRACEPOINT_PROBE
 #define RAW_TRACEPOINT_PROBE(event)                                          \
 	int DUET_NAME(raw_tracepoint, event)(struct bpf_raw_tracepoint_args *ctx)
+/*
+ * From BCC 0.28 on, which has this macro, libbcc takes what follows the kind for the module that
+ * the function is in, and where nothing does it copies past the end of a buffer.
+ */
+#ifdef MODULE_KFUNC_PROBE
+#define DUET_KFUNC_NAME(kind, func) DUET_NAME_AFTER(kind, kind##__vmlinux__, func)
+#else
+#define DUET_KFUNC_NAME(kind, func) DUET_NAME(kind, func)
+#endif
 #undef KFUNC_PROBE
-#define KFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_NAME(kfunc, func), ##args)
+#define KFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_KFUNC_NAME(kfunc, func), ##args)
 #undef KRETFUNC_PROBE
-#define KRETFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_NAME(kretfunc, func), ##args)
+#define KRETFUNC_PROBE(func, args...) DUET_TRAMPOLINE(DUET_KFUNC_NAME(kretfunc, func), ##args)
 #define DUET_TRAMPOLINE(name, args...) BPF_PROG(name, ##args)
 
 #define RAW_TRACEPOINT_ARG(n) (ctx->args[n])

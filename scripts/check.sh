@@ -28,7 +28,7 @@ done
 say "style"
 clang-format --dry-run --Werror c_loader/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/workload/*/* tests/bench/*.c tests/compat/*.c shared_bpf/*.c \
 	tests/tools/*.c
-shellcheck scripts/*.sh tests/vm/*.sh .ci/run
+shellcheck scripts/*.sh tests/toolchains/*.sh tests/vm/*.sh .ci/run
 shellcheck -s dash tests/vm/init
 mypy --config-file setup.cfg python/bpfduet
 git ls-files 2>/dev/null | while read -r file; do

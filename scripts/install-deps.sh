@@ -1,18 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# Install what the named parts need: install-deps.sh build|run|test|vm|bench ...
+# Install what the named parts need: install-deps.sh build|run|unit|test|vm|toolchains|bench ...
 # Only what is missing is installed; with everything there, no network is needed.
 set -eu
 
-apt_build="gcc g++ make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev python3 python3-tomli"
+apt_build="gcc g++ make dpkg-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev python3 python3-tomli"
 apt_run="bpftool python3 python3-bpfcc python3-tomli"
-apt_test="python3-pytest python3-hypothesis mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace systemtap-sdt-dev iproute2 clang-19 llvm-19 dwarves xz-utils zstd chromium"
+apt_test="python3-pytest python3-hypothesis python3-pyelftools mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace systemtap-sdt-dev iproute2 clang-19 llvm-19 dwarves xz-utils zstd chromium"
+apt_unit="python3-pytest python3-hypothesis libcmocka-dev"
+apt_toolchains="debootstrap"
 apt_vm="qemu-system-x86 busybox-static cpio kmod"
 apt_bench="libbpf-tools bpfcc-tools bpftrace"
 
 dnf_build="gcc gcc-c++ libstdc++-static make pkgconf clang llvm bpftool libbpf-devel libbpf-static elfutils-libelf-devel elfutils-libelf-devel-static zlib-devel zlib-static jansson-devel glibc-static python3 python3-tomli"
 dnf_run="bpftool python3 python3-bcc python3-tomli"
-dnf_test="python3-pytest python3-hypothesis python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace systemtap-sdt-devel iproute dwarves xz zstd chromium"
+dnf_test="python3-pytest python3-hypothesis python3-pyelftools python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace systemtap-sdt-devel iproute dwarves xz zstd chromium"
+dnf_unit="python3-pytest python3-hypothesis libcmocka-devel"
+dnf_toolchains="debootstrap"
 dnf_vm="qemu-system-x86-core busybox cpio kmod"
 dnf_bench="bcc-tools bpftrace"
 
@@ -41,15 +45,19 @@ for part in "$@"; do
 	apt-build) list=$apt_build ;;
 	apt-run) list=$apt_run ;;
 	apt-test) list=$apt_test ;;
+	apt-unit) list=$apt_unit ;;
 	apt-vm) list=$apt_vm ;;
+	apt-toolchains) list=$apt_toolchains ;;
 	apt-bench) list=$apt_bench ;;
 	dnf-build) list=$dnf_build ;;
 	dnf-run) list=$dnf_run ;;
 	dnf-test) list=$dnf_test ;;
+	dnf-unit) list=$dnf_unit ;;
 	dnf-vm) list=$dnf_vm ;;
+	dnf-toolchains) list=$dnf_toolchains ;;
 	dnf-bench) list=$dnf_bench ;;
 	*)
-		echo "usage: install-deps.sh build|run|test|vm|bench ..." >&2
+		echo "usage: install-deps.sh build|run|unit|test|vm|toolchains|bench ..." >&2
 		exit 2
 		;;
 	esac

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -28,6 +29,10 @@ from bpfduet.cgroup import own_cgroup  # noqa: E402
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 BIN = Path(os.environ.get("BPFDUET_BIN", BUILD / "bin")).resolve()
 WORKLOADS = BUILD / "tests" / "workload"
+# linux/capability.h, linux/prctl.h
+CAPABILITY_VERSION_3, CAP_DAC_READ_SEARCH = 0x20080522, 2
+PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 8, 47, 2
+_LIBC = ct.CDLL(None, use_errno=True)
 # Tools that only the tests have; built like the others.
 TEST_TOOLS = ROOT / "tests" / "tools"
 FRONTENDS = ("c", "bcc")
@@ -128,15 +133,26 @@ def cgroup(name: str = "test") -> Iterator[Path]:
                 time.sleep(0.01)
 
 
+def _become(uid: int) -> None:
+    """Be another user, with one capability of root's: to find the workloads, which may be below a
+    folder that only root can enter."""
+    dac_read_search = 1 << CAP_DAC_READ_SEARCH
+    _LIBC.prctl(PR_SET_KEEPCAPS, *map(ct.c_ulong, (1, 0, 0, 0)))
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    _LIBC.capset(struct.pack("=Ii", CAPABILITY_VERSION_3, 0),
+                 struct.pack("=6I", *[dac_read_search] * 3, 0, 0, 0))
+    _LIBC.prctl(PR_CAP_AMBIENT, *map(ct.c_ulong, (PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0)))
+
+
 def _entering(path: Path, uid: Optional[int], one_cpu: bool = False) -> Callable[[], None]:
     def enter() -> None:
         if one_cpu:
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         (path / "cgroup.procs").write_text("0")
         if uid is not None:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
+            _become(uid)
     return enter
 
 
@@ -217,7 +233,6 @@ class _QueryAttr(ct.Structure):  # pylint: disable=too-few-public-methods
 
 BPF_TASK_FD_QUERY = 20
 SYS_BPF = {"x86_64": 321}.get(os.uname().machine, 280)
-_LIBC = ct.CDLL(None, use_errno=True)
 
 
 def _runs_program(pid: int, fd: int) -> bool:

@@ -25,7 +25,7 @@ import frontends
 
 FOLDER = frontends.BUILD / "packages"
 # Where kernels are that are newer than a release of Debian.
-SUITES = ("trixie-backports",)
+SUITES = ("trixie-backports", "bookworm")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LISTS_AGE_S = 24 * 60 * 60
 # The plain flavour: the guests' root comes by 9p, which the cloud one no longer has. By kind: the
@@ -60,21 +60,27 @@ def _run(*argv: str, config: Optional[Path] = None, cwd: Optional[Path] = None) 
     return done.stdout
 
 
-def _architecture() -> str:
-    return _run("dpkg", "--print-architecture").strip()
-
-
 def archive() -> str:
     """The URI of Debian's archive that apt is set up with. Raises PackagesError."""
-    for again in (False, True):
-        if again:       # before the first update apt knows where its sources are, not whose
-            _run("apt-get", "update", "-qq")
-        found = re.search(r"^(\S+) Debian [a-z]+$",
-                          _run("apt-get", "indextargets", "--format",
-                               "$(REPO_URI) $(ORIGIN) $(CODENAME)"), re.MULTILINE)
-        if found:
-            return found[1]
-    raise PackagesError("apt is not set up with Debian's archive")
+    told = ("apt-get", "indextargets", "--format", "$(ORIGIN)/$(LABEL) $(REPO_URI)")
+    pattern = re.compile(r"^Debian/Debian (\S+)$", re.MULTILINE)
+    found = pattern.search(_run(*told))
+    if not found:
+        _run("apt-get", "update", "-qq")
+        found = pattern.search(_run(*told))
+    if not found:
+        raise PackagesError("no configured apt source is Debian's archive")
+    return found[1]
+
+
+def settings() -> str:
+    """apt's settings that are this machine's way to the archive, or about the archive's age."""
+    kept = r'^Acquire::(?:https?::Proxy|Retries|Check-)\S* ".*";\n'
+    return "".join(re.findall(kept, _run("apt-config", "dump"), re.MULTILINE))
+
+
+def _architecture() -> str:
+    return _run("dpkg", "--print-architecture").strip()
 
 
 def _own_config() -> Path:

@@ -214,7 +214,8 @@ class Program:
         if "Failed to compile" in said:
             return f"BCC cannot compile {source.name}"
         if "super-user" in said:
-            return "loading BPF programs needs root (or CAP_BPF and CAP_PERFMON)"
+            return ("the kernel does not permit loading this program: run as root (or with CAP_BPF "
+                    "and CAP_PERFMON), on a kernel not locked down")
         rejected = re.fullmatch(r"Failed to load BPF program \S+: (.*)", said)
         if rejected:
             return f"the kernel's verifier rejects a program (its log is above): {rejected[1]}"

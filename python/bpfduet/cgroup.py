@@ -8,6 +8,7 @@ import mmap
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 from typing import List, Optional, Tuple
 
@@ -88,7 +89,10 @@ class Command:
         environment = given_environment()
         hold, self._hold = os.pipe()
         self._failure, failure = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            # of Python 3.12 and later, where the program has threads; the child execs or ends
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
         if self.pid:
             os.close(hold)
             os.close(failure)

@@ -106,8 +106,10 @@ def _flags(source: Source, constants: Dict[str, Any]) -> List[str]:
 
 def to_bytes(compiled: Optional[Compiled]) -> bytes:
     """The content of a file, with a checksum in front. None: not covered."""
-    content: Any = compiled and (tuple(tuple(one) for one in compiled.tables),
-                                 tuple(tuple(one) for one in compiled.functions), *compiled[2:])
+    content: Any = None
+    if compiled is not None:
+        content = (tuple(tuple(one) for one in compiled.tables),
+                   tuple(tuple(one) for one in compiled.functions), *compiled[2:])
     payload = marshal.dumps(content, 4)
     return b"%08x\n" % zlib.crc32(payload) + payload
 

@@ -59,7 +59,7 @@ ARGUMENTS: Dict[str, List[str]] = {
 LANGUAGE_TOOLS = ("ucalls", "uflow", "ugc", "uobjnew", "ustat", "uthreads")
 ARGUMENTS.update({name: ["-l", "python", "{pid}"] for name in ("ucalls", "uflow", "ugc", "ustat")})
 ARGUMENTS.update({name: ["-l", "java", "{pid}"] for name in ("uobjnew", "uthreads")})
-KALLSYMS = ("btrfs_file_operations", "ext4_file_operations", "vm_zone_stat")
+KALLSYMS = ("btrfs_file_operations", "ext4_file_operations", "f2fs_file_operations", "vm_zone_stat")
 NO_PROGRAM = ("bpflist", "tplist")  # no program at all
 
 

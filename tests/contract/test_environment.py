@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
-from typing import List, Sequence, Tuple
+from typing import Callable, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from frontends import BIN, FRONTENDS, Argument, Result, command, run
+from frontends import BIN, FRONTENDS, ROOT, Argument, Result, command, run
 from support import (PATH, SPDX, add_section, compile_bpf, counting_tool, describe, one_sentence,
                      own_command, own_run, write_tool)
 from support import run as run_argv
 
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
+UNPRIVILEGED_TOOLS = ["opensnoop", "syscount", "hello"]
 UNPRIVILEGED = "loading BPF programs needs root (or CAP_BPF and CAP_PERFMON)"
 NO_TRACEFS = "tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing"
 NO_CGROUP = "cgroup v2 is not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup"
@@ -29,23 +33,41 @@ HIDE_TRACEFS = "mount -t tmpfs none /sys/kernel/tracing; mount -t tmpfs none /sy
 HIDE_BTF = "mount -t tmpfs none /sys/kernel/btf"
 
 
+AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
 @pytest.fixture(name="public", scope="module")
-def fixture_public() -> None:
-    """Everybody may read the tree, or the tests of an unprivileged user tell nothing."""
-    for frontend in FRONTENDS:
-        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                *command(frontend, "opensnoop", ["--version"])]
-        assert run_argv(argv).status == 0, "the tree or the build is not readable by others"
+def fixture_public() -> Iterator[Callable[[str, str], List[Argument]]]:
+    """The command lines of copies of the tools that everybody can start: the tree may be below a
+    folder that only root can enter."""
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        for name in ("VERSION", "bpfduet"):
+            shutil.copy(ROOT / name, place)
+        for name in ("headers", "python", "shared_bpf"):
+            shutil.copytree(ROOT / name, place / name)
+        (place / "bin").mkdir()
+        for tool in UNPRIVILEGED_TOOLS:
+            shutil.copy(BIN / tool, place / "bin")
+        subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
+
+        def public(frontend: str, tool: str) -> List[Argument]:
+            return [str(part).replace(str(BIN), str(place / "bin")).replace(str(ROOT), temporary)
+                    for part in command(frontend, tool)]
+
+        for frontend in FRONTENDS:
+            argv = [*AS_NOBODY, *public(frontend, "opensnoop"), "--version"]
+            assert run_argv(argv).status == 0, "nobody cannot start the copies"
+        yield public
 
 
 @pytest.mark.always_in_guests
-@pytest.mark.parametrize("tool", ["opensnoop", "syscount", "hello"])
+@pytest.mark.parametrize("tool", UNPRIVILEGED_TOOLS)
 @both_frontends
-def test_unprivileged_user(public: None, frontend: str, tool: str) -> None:
+def test_unprivileged_user(public: Callable[[str, str], List[Argument]], frontend: str,
+                           tool: str) -> None:
     """nobody, without capabilities."""
-    argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-            *command(frontend, tool, [])]
-    result = run_argv(argv)
+    result = run_argv([*AS_NOBODY, *public(frontend, tool)])
     assert (result.status, one_sentence(result, tool)) == (1, UNPRIVILEGED)
 
 
@@ -59,11 +81,11 @@ def test_root_without_capabilities(frontend: str) -> None:
 
 
 @both_frontends
-def test_tracefs_is_not_for_everybody(public: None, frontend: str) -> None:
+def test_tracefs_is_not_for_everybody(public: Callable[[str, str], List[Argument]],
+                                      frontend: str) -> None:
     """With CAP_BPF and CAP_PERFMON but no way to read tracefs: not called unmounted."""
-    argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-            "--inh-caps=+bpf,+perfmon", "--ambient-caps=+bpf,+perfmon",
-            *command(frontend, "opensnoop", [])]
+    argv = [*AS_NOBODY, "--inh-caps=+bpf,+perfmon", "--ambient-caps=+bpf,+perfmon",
+            *public(frontend, "opensnoop")]
     result = run_argv(argv)
     assert result.status == 1
     assert one_sentence(result, "opensnoop") == \

@@ -276,7 +276,11 @@ def load_with_bcc(name: str) -> None:
     kernel_headers.folder_for(source_of(name), [HEADERS]).apply(os.environ)
     # attaching to a cgroup's egress needs no type at load; trampolines find theirs by the name
     bpf = Unattached(text=source_of(name).encode(), cflags=["-D__BCC__", f"-I{HEADERS}"])
-    bpf.load_func(program.encode(), getattr(bcc.BPF, kind))
+    # from BCC 0.28 on the module that a function is in is part of the name
+    plain = {bcc.lib.bpf_function_name(bpf.module, number).replace(b"__vmlinux__", b"__"): number
+             for number in range(bcc.lib.bpf_num_functions(bpf.module))}
+    bpf.load_func(bcc.lib.bpf_function_name(bpf.module, plain[program.encode()]),
+                  getattr(bcc.BPF, kind))
     bpf.cleanup()
     print(f"loaded {program}")
 

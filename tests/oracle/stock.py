@@ -80,6 +80,8 @@ CHANGES: Dict[str, List[Change]] = {
          "__builtin_memcpy(&data.argv, ellipsis, sizeof(ellipsis));\n"
          "    events.perf_submit(ctx, &data, sizeof(data));"),
         (r"execve_fnname = .*?\n\n", "\n"),
+        # from BCC 0.31 on it is called COMM
+        (r"\"P?COMM\", \"PID\"", '"PCOMM", "PID"'),
     ],
     "syscount": [],
     "profile": [],
@@ -95,7 +97,7 @@ CHANGES: Dict[str, List[Change]] = {
            f"RAW_TRACEPOINT_PROBE(block_rq_{event})\n{{\n"
            "    struct request *req = (struct request *)ctx->args[0];\n")
           for what, event in (("start", "issue"), ("done", "complete"))],
-        (r"if args\.queued:\n.*?fn_name=\"trace_req_done\"\)\nelse:\n.*?\n\n", "\n"),
+        (r"if args\.queued:\n.*?\n\n(?=\n*if not args\.json:\n)", "\n"),
     ],
     "bitesize": [
         (r"block_rq_issue\)\n\{", "block_rq_issue)\n{\n"

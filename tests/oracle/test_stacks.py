@@ -26,7 +26,8 @@ def bpftrace(script: str, group: Path, programs: int) -> Running:
 
 def functions(stack: str) -> List[str]:
     """The functions of a stack as bpftrace writes it: NAME+OFFSET in each line, or a number."""
-    names = [re.sub(r"\+\d+$", "", line.strip()) for line in stack.splitlines() if line.strip()]
+    lines = stack.replace("\\n", "\n").splitlines()      # bpftrace 0.23 escapes them twice
+    names = [re.sub(r"\+\d+$", "", line.strip()) for line in lines if line.strip()]
     return ["[unknown]" if name.startswith("0x") else name for name in names]
 
 

@@ -85,6 +85,8 @@ def _kheaders(unpack: bool = True) -> Path:
     temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=root))
     try:
         with tarfile.open(KHEADERS) as archive:
+            # of Python 3.11.4 and later, which says so where nothing is set
+            setattr(archive, "extraction_filter", getattr(tarfile, "data_filter", None))
             archive.extractall(temporary)
         temporary.chmod(0o755)
         os.rename(temporary, path)

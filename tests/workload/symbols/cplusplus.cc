@@ -37,8 +37,7 @@ template <typename Type, int Number> struct Box {
 int main(int argc, char **argv)
 {
 	int left = argc > 1 ? atoi(argv[1]) : 1;
-	auto twice = [](long number) __attribute__((noinline))
-	{
+	auto twice = [](long number) FRAME {
 		static shapes::Box<long, 3> box(number);
 		bool same = box(number);
 
