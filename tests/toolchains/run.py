@@ -94,7 +94,7 @@ def made(name: str) -> Path:
     # all newer Debians are made as sid is
     script = [] if (SCRIPTS / name).exists() else [str(SCRIPTS / "sid")]
     print(f"== Debian {name}: a root for it, from {archive}", flush=True)
-    if _run(["debootstrap", "--variant=minbase", "--include=ca-certificates", name, str(fresh),
+    if _run(["debootstrap", "--variant=minbase", "--include=ca-certificates,make", name, str(fresh),
              archive, *script], log):
         said = re.findall(r"^E: (.*)$", log.read_text(), re.MULTILINE)
         raise packages.PackagesError(f"debootstrap cannot make a root of Debian {name} (offline?): "
