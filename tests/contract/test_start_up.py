@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Tuple
@@ -20,8 +21,8 @@ from bpfduet.bcc import objects
 from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
                        start, watch)
 from parity.same import STAMP, masked
-from support import (SPDX, counting_tool, held, one_sentence, opens, own_run, seen, still_there,
-                     trace_pipe_is_free, write_tool)
+from support import (SPDX, alive, counting_tool, held, one_sentence, opens, own_run, seen,
+                     still_there, trace_pipe_is_free, wait_for_mapping, write_tool)
 
 # In guests nearly all other tests start what was kept.
 pytestmark = pytest.mark.host_only
@@ -291,6 +292,24 @@ def test_eight_at_once(cache: Path) -> None:
         assert all(process.returncode == 0 for process in running), said
         logs = [Path(folder, str(number)).read_text() for number in range(8)]
     assert sorted(log.count("bpfduet.bcc import child") for log in logs) == [0] * 7 + [1]
+
+
+def test_the_compiler_ends_with_who_wants_the_object(cache: Path) -> None:
+    """Stopped by us, it could not end by itself."""
+    with subprocess.Popen(command("readhist", ["--", "true"]), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + PATIENCE_S
+        while not children.read_text():
+            assert time.monotonic() < deadline and process.poll() is None
+        child = int(children.read_text())
+        wait_for_mapping(child, ["libbcc.so"])
+        os.kill(child, signal.SIGSTOP)
+        process.kill()
+    deadline = time.monotonic() + PATIENCE_S
+    while alive(child):
+        assert time.monotonic() < deadline, "the compiler is left"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])

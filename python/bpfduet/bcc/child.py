@@ -3,10 +3,10 @@
 
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
-input: ``{"source": FILE, "values": {CONSTANT: VALUE}}``, where a string's value is hexadecimal. The
-object comes out on standard output; standard error must be a file that can be read, for what is in
-it becomes part of the object. If there is none, the exit status is one of ``FAILED``, with a
-sentence on standard output.
+input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "parent": PID}``, where a string's value is
+hexadecimal. The object comes out on standard output; standard error must be a file that can be
+read, for what is in it becomes part of the object. If there is no object, the exit status is one of
+``FAILED``, with a sentence on standard output.
 """
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import ctypes as ct
 import json
 import os
 import re
+import signal
 import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
@@ -36,6 +37,7 @@ COMPILER, SPEC, NOT_COVERED = 1, 2, 3
 FAILED = (COMPILER, SPEC, NOT_COVERED)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
+_PR_SET_PDEATHSIG = 1
 # Where a pinned map's descriptor will be; no descriptor is that large.
 _MARK = 0x6d000000
 # By a function's name what BCC attaches it to, and its section ahead of time.
@@ -78,14 +80,19 @@ def section_of(function: str, text: str) -> str:
     return f"{_ATTACHED[prefix]}/{target.replace('__', '/', 1) if prefix == 'tracepoint' else target}"
 
 
-def _places_in(text: str) -> Dict[str, int]:
-    """Where in the text the programs are, by name: the order in which they are attached."""
+def _in_order(names: Iterable[str], text: str) -> List[str]:
+    """The programs as they are in the text, which is the order in which they are attached; last
+    those that macros of the tool's own have made."""
     places = {program.name: program.place for program in programs_of(text)}
     for found in _MACRO.finditer(text):
         macro, first, second = found.groups()
         name = f"{first}__{second}" if macro == "TRACEPOINT_PROBE" else first
         places[_MACROS[macro] + name] = found.start()
-    return places
+
+    def place(name: str) -> int:
+        found = text.find(name)
+        return places.get(name, found if found >= 0 else len(text))
+    return sorted(names, key=place)
 
 
 def _laid_out(configs: Dict[str, Config], late: Set[str], values: Dict[str, Any],
@@ -153,10 +160,12 @@ class _Compilation:
         flags = [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
         late = [*plan.late, *(f"{name}_fd" for name in self._pinned)]
         marks = {late_constants.placeholder(name): name for name in late}
-        for mark, name in marks.items():
-            flags.append(f"-DDUET_LATE_{name}=,{_late(name, mark, self._pinned)}")
-        flags += [compiled.define(f"DUET_SET_{name}", _MARK + number)
-                  for number, name in enumerate(self._pinned)]
+        flags += [f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL"
+                  for name in plan.late]
+        for number, name in enumerate(self._pinned):
+            mark = late_constants.placeholder(f"{name}_fd")
+            flags += [f"-DDUET_LATE_{name}_fd=,DUET_WHOLE({mark:#x}ULL)",
+                      compiled.define(f"DUET_SET_{name}", _MARK + number)]
         flags += [compiled.define(f"DUET_SET_{name}", value) for name, value in self._values.items()
                   if name not in plan.late]
         return flags, marks
@@ -182,12 +191,11 @@ class _Compilation:
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
         configs = configs_of(self._text)
-        for name in self._pinned:
-            configs[f"{name}_fd"] = Config(f"{name}_fd", None, 4, "int")
-        late = {name for name in configs
-                if name in plan.late or f"{name}_0" in plan.late or name.endswith("_fd")}
-        defaults = late_constants.defaults(self._whole)
-        return _laid_out(configs, late, self._values, defaults)
+        late = {name for name in configs if name in plan.late or f"{name}_0" in plan.late}
+        for name in (f"{pinned}_fd" for pinned in self._pinned):
+            configs[name] = Config(name, None, 4, "int")
+            late.add(name)
+        return _laid_out(configs, late, self._values, late_constants.defaults(self._whole))
 
     def _object(self, found: Compiled, constants: _Constants, bound: Dict[str, Any],
                 marks: Dict[int, str], btf: bytes, maps: List[MapDefinition]) -> bytes:
@@ -196,10 +204,9 @@ class _Compilation:
         maps = maps + [MapDefinition(name, 1, 8, 8, 1, 0) for name in self._pinned]
         programs, late = [], []
         placeholders = {name: mark for mark, name in marks.items()}
-        order = _places_in(self._text)
         functions = {_plain(one.name.decode()): one for one in found.functions}
-        for name, function in sorted(functions.items(), key=lambda item: order.get(
-                item[0], self._text.find(item[0]) % (1 << 62))):
+        for name in _in_order(functions, self._text):
+            function = functions[name]
             used = [(place, names[number]) for place, number in function.maps]
             assert all(one in kept for _, one in used)
             programs.append(Code(name, section_of(name, self._text), function.code, used))
@@ -220,12 +227,6 @@ def _plain(function: str) -> str:
     """A program's name as the text has it: BCC from 0.28 on wants that of a module in it
     (headers/bpfduet_bcc.h)."""
     return function.replace("func__vmlinux__", "func__", 1)
-
-
-def _late(name: str, mark: int, pinned: Dict[str, Any]) -> str:
-    """What the compiler gets for a late constant; whether a pinned map is given is read bare."""
-    return f"DUET_WHOLE({mark:#x}ULL)" if name.endswith("_fd") and name[:-len("_fd")] in pinned \
-        else f"{mark:#x}ULL"
 
 
 def _of_constant(name: str, configs: Dict[str, Config]) -> Dict[str, Any]:
@@ -252,11 +253,19 @@ def _said() -> str:
         return ""
 
 
+def _end_with(parent: int) -> None:
+    """Be killed when the parent ends: nobody else waits for the object."""
+    ct.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(COMPILER)
+
+
 def main() -> int:
     """Read a request, write the object; returns the exit status."""
     out = os.dup(1)
     os.dup2(2, 1)       # whatever prints there
     request = json.load(sys.stdin)
+    _end_with(request["parent"])
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
     sentence: Optional[str] = None

@@ -108,7 +108,7 @@ def _compile(source: Path, values: Dict[str, Any]) -> bytes:
     import subprocess       # late, like all that a kept object does without
     import tempfile
     from .child import NOT_COVERED, SPEC
-    request = {"source": str(source.absolute()),
+    request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
                           for name, value in values.items()}}
     with tempfile.TemporaryFile(buffering=0) as noise:
