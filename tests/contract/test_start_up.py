@@ -44,7 +44,7 @@ def finished(argv: Sequence[Argument], **env: str) -> Result:
 def traced(tool: str, args: Sequence[Argument], **env: str) -> Tuple[Result, List[str]]:
     """Run to the end; the programs that were executed, with their arguments."""
     with tempfile.NamedTemporaryFile("r") as log:
-        done = finished(["strace", "-f", "-qq", "-s", "300", "-e", "trace=execve", "-e",
+        done = finished(["strace", "-f", "--seccomp-bpf", "-qq", "-s", "300", "-e", "trace=execve", "-e",
                          "signal=none", "-o", log.name, *command(tool, args)], **env)
         return done, [line for line in log if line.rstrip().endswith("= 0")]
 
@@ -284,7 +284,7 @@ def test_eight_at_once(cache: Path) -> None:
     """One compiles, the others wait for it."""
     argv = command("syscount", ["--", "true"])
     with tempfile.TemporaryDirectory() as folder:
-        running = [subprocess.Popen(["strace", "-f", "-qq", "-s", "300", "-e", "trace=execve", "-o",
+        running = [subprocess.Popen(["strace", "-f", "--seccomp-bpf", "-qq", "-s", "300", "-e", "trace=execve", "-o",
                                      f"{folder}/{number}", *argv], stdin=subprocess.DEVNULL,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
                    for number in range(8)]
