@@ -73,6 +73,13 @@ def can_sample_caches() -> bool:
     return bool(descriptor >= 0)
 
 
+def root_is_whole() -> bool:
+    """Whether / is the root of a file system and no folder of one: the stock opensnoop follows
+    folders up to the former."""
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return all(fields[3] == "/" for fields in mounts if fields[4] == "/")
+
+
 def shows_queued_requests() -> bool:
     """Whether there is a probe where the block layer takes a request on: Linux 6.5 has a
     tracepoint, and before that it is a function that some builds inline."""
@@ -90,6 +97,7 @@ NEEDS: Dict[str, Callable[[], bool]] = {
     "block": lambda: "BPFDUET_DISK" in os.environ,
     "queued": shows_queued_requests,
     "netns": can_make_netns,
+    "whole root": root_is_whole,
     "pmu": can_sample_caches,
     # Linux 6.7 counts those of tracepoints; nothing tells whether a kernel does but that it does
     "counted skips": lambda: release() >= (6, 7),

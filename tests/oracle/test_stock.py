@@ -48,7 +48,7 @@ def assert_equal(watched: Watched, masks: List[Tuple[bytes, bytes]]) -> bytes:
 @pytest.mark.parametrize("args", [
     "-p {pid}", "-t {pid} -U", "-p {pid} -T", "-p {pid} -x", "-p {pid} -e -U",
     "-p {pid} -n plac", "-p {pid} -e -f O_WRONLY -f O_RDWR", "-p {pid} -u 0 -T -U -e -x",
-    "-p {pid} -F"])
+    pytest.param("-p {pid} -F", marks=pytest.mark.needs("whole root"))])
 def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
     (tmp_path / "file").write_text("x")
     file = str(tmp_path / "file")
