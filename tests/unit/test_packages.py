@@ -30,8 +30,8 @@ def apt(monkeypatch: pytest.MonkeyPatch) -> List[List[str]]:
         if argv[0] == "dpkg":
             return "amd64\n"
         if "indextargets" in argv:
-            return "http://a.example/security/ Debian one-security\nhttp://b.example/ Other one\n" \
-                   "http://c.example/debian/ Debian one\nhttp://d.example/ Debian two\n"
+            return "Debian/Debian-Security http://a.example/security/\nOther/Other http://b.example/\n" \
+                   "Debian/Debian http://c.example/debian/\nDebian/Debian http://d.example/\n"
         return "\n".join(OWN if config else MACHINE)
 
     monkeypatch.setattr(packages, "_run", answer)
