@@ -3,13 +3,16 @@
  * funccost: what the calls of a function cost, by a counter of the CPUs or of the kernel.
  *
  * Each CPU has its counter. A call's cost is how far they go while its thread runs, so neither
- * the threads that run in between nor a move to another CPU are in the way.
+ * the threads that run in between nor a move to another CPU are in the way. Where a kernel did
+ * not tell of such a switch, the cost is not known: the call is counted as lost.
  */
 #include "bpfduet.h"
 
 struct open_call {
 	u64 cost; /* until the thread last left a CPU */
 	u64 since; /* the counter when it last came to one */
+	u32 away; /* it has left a CPU and not come to another */
+	u32 unknown; /* a switch is missing */
 };
 
 struct cost_key {
@@ -27,6 +30,7 @@ BPF_HISTOGRAM(dist);
 BPF_HISTOGRAM(by_process, struct cost_key, 10240);
 BPF_PERCPU_ARRAY(sums, struct cost_sum, 1);
 BPF_PERF_ARRAY(counter, 1024);
+BPF_COUNT_LOST();
 
 CONFIG(bool, per_process, false);
 
@@ -57,11 +61,17 @@ TRACEPOINT_PROBE(sched, sched_switch)
 	struct open_call *call;
 
 	call = tid ? calls.lookup(&tid) : 0;
-	if (call)
+	if (call) {
 		call->cost += read_counter() - call->since;
+		call->unknown |= call->away;
+		call->away = 1;
+	}
 	call = next ? calls.lookup(&next) : 0;
-	if (call)
+	if (call) {
 		call->since = read_counter();
+		call->unknown |= !call->away;
+		call->away = 0;
+	}
 	return 0;
 }
 
@@ -95,7 +105,10 @@ RETPROBE(leave)
 	if (!call)
 		return 0;
 	now = read_counter();
-	count(id >> 32, call->cost + now - call->since);
+	if (call->away || call->unknown)
+		count_lost();
+	else
+		count(id >> 32, call->cost + now - call->since);
 	calls.delete(&tid);
 	return 0;
 }

@@ -8,7 +8,7 @@ from typing import List
 
 import pytest
 
-from frontends import FRONTENDS, WORKLOADS, run, watch
+from frontends import FRONTENDS, WORKLOADS, Result, run, watch
 from parity.histogram import Counts, buckets, counted, drawn, read, rows
 from parity.intervals import prints_of
 from parity.same import assert_same
@@ -35,13 +35,32 @@ def text_of(counts: Counts, total: int) -> bytes:
     return b"\n" + lines + average(total, sum(counts.values()))
 
 
+def lost(result: Result) -> int:
+    """How many calls the tool says that it does not know the cost of: some kernels do not tell of
+    every switch to a thread."""
+    return sum(map(int, re.findall(rb"^funccost: lost (\d+) events$", result.stderr, re.MULTILINE)))
+
+
+def assert_counts(text: bytes, result: Result, values: List[int]) -> None:
+    """What is printed of calls with these costs: all of them, or so many fewer as are told lost."""
+    missing = lost(result)
+    shown = read(text)
+    if not missing:
+        assert text == text_of(counted(values), sum(values))
+        return
+    assert sum(shown.values()) + missing == len(values)
+    assert all(count <= counted(values)[slot] for slot, count in shown.items())
+
+
 def test_page_faults(workloads) -> None:
     """Exact, although half of a call's faults happen on another CPU."""
     watched = watch("funccost", ["-e", "page-faults", FUNCTION], FAULTS, PROGRAMS)
     same = assert_same(watched, MASKS, quiet=False)
     counts, total = counted([FIRST, *PAGES]), FIRST + sum(PAGES)
+    assert_counts(same["text"], watched.results["bcc", "text"], [FIRST, *PAGES])
+    if lost(watched.results["bcc", "text"]):
+        return      # in all formats, for all see the same switches
     assert watched.results["bcc", "text"].stderr == BANNER
-    assert same["text"] == text_of(counts, total)
     mean = total // (1 + len(PAGES))
     assert same["csv"].decode().splitlines() == [
         "report,low,high,count", *rows(counts, "dist"),
@@ -58,11 +77,11 @@ def test_page_faults(workloads) -> None:
 def test_minor_faults(workloads) -> None:
     """Other names of it, and those that did not happen."""
     watched = watch("funccost", ["-e", "minor-faults", FUNCTION], FAULTS, PROGRAMS, ["text"])
-    assert assert_same(watched, {}, ["text"], quiet=False)["text"] == text_of(
-        counted([FIRST, *PAGES]), FIRST + sum(PAGES))
+    assert_counts(assert_same(watched, {}, ["text"], quiet=False)["text"],
+                  watched.results["bcc", "text"], [FIRST, *PAGES])
     watched = watch("funccost", ["-e", "major-faults", FUNCTION], FAULTS, PROGRAMS, ["text"])
-    assert assert_same(watched, {}, ["text"], quiet=False)["text"] == text_of(
-        counted([0] * (1 + len(PAGES))), 0)
+    assert_counts(assert_same(watched, {}, ["text"], quiet=False)["text"],
+                  watched.results["bcc", "text"], [0] * (1 + len(PAGES)))
 
 
 def test_cpu_time(workloads) -> None:
@@ -75,7 +94,10 @@ def test_cpu_time(workloads) -> None:
     for frontend in FRONTENDS:
         text = watched.out(frontend)
         found = AVERAGE.search(text)
-        assert found and found[2] == b"ns" and int(found[5]) == 5
+        missing = lost(watched.results[frontend, "text"])
+        assert found and found[2] == b"ns" and int(found[5]) == 5 - missing
+        if missing:
+            continue
         # the kernel's own account of a thread begins with the switch to it, the tracepoint comes
         # some microseconds later: 1% of what is counted here
         assert 0.99 * sum(least) <= int(found[3]) <= sum(most)
@@ -91,14 +113,19 @@ def test_context_switches(workloads) -> None:
                     PROGRAMS, ["text"])
     for frontend in FRONTENDS:
         found = AVERAGE.search(watched.out(frontend))
-        assert found and int(found[5]) == 24 and int(found[3]) >= 23
+        calls = 24 - lost(watched.results[frontend, "text"])
+        assert found and int(found[5]) == calls and int(found[3]) >= calls - 1
 
 
 def test_by_process(workloads) -> None:
     watched = watch("funccost", ["-Pe", "page-faults", FUNCTION], FAULTS, PROGRAMS,
                     bystander=[SPEND, "100", "7"])
     same = assert_same(watched, MASKS, quiet=False)
-    report = watched.results["c", "json"].objects()[0]["data"]
+    if lost(watched.results["c", "text"]):
+        assert sum(read(same["text"]).values()) <= 4 + len(PAGES)
+        return
+    report = [one for one in watched.results["c", "json"].objects()
+              if one["type"] == "histogram"][0]["data"]
     pids = [section["key"]["pid"] for section in report]
     assert pids == sorted(pids) and watched.pid in pids
     counts = [counted([FIRST, *PAGES]) if pid == watched.pid else counted([FIRST, 100, 7])
@@ -118,8 +145,10 @@ def test_filters(workloads, args: List[str], seen: bool) -> None:
     watched = watch("funccost", [*args, "-e", "page-faults", FUNCTION], FAULTS, PROGRAMS, ["text"],
                     bystander=[] if alone else [SPEND, "7"])
     same = assert_same(watched, {}, ["text"], quiet=False)
-    assert same["text"] == (text_of(counted([FIRST, *PAGES]), FIRST + sum(PAGES)) if seen
-                            else b"\n")
+    if seen:
+        assert_counts(same["text"], watched.results["bcc", "text"], [FIRST, *PAGES])
+    else:
+        assert same["text"] == b"\n"
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
@@ -134,9 +163,8 @@ def test_intervals(workloads, frontend: str) -> None:
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_command(workloads, frontend: str) -> None:
     done = run(frontend, "funccost", ["-d", "60", "-e", "page-faults", FUNCTION, "--", *FAULTS])
-    assert done.status == 0 and done.stderr == BANNER
-    assert done.stdout.split(b"\n", len(FAULTS))[-1] == text_of(counted([FIRST, *PAGES]),
-                                                               FIRST + sum(PAGES))
+    assert done.status == 0 and done.stderr.startswith(BANNER)
+    assert_counts(done.stdout.split(b"\n", len(FAULTS))[-1], done, [FIRST, *PAGES])
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
