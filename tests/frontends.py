@@ -365,7 +365,7 @@ class Running:
     def result(self) -> Result:
         """Wait for its end and collect what it printed."""
         out, err = self.process.communicate(timeout=PATIENCE_S)
-        return Result(out, err, self.process.returncode)
+        return Result(*without_skips(out, err), self.process.returncode)
 
     def end(self) -> None:
         """End it if it still is there."""
