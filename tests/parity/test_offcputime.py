@@ -83,7 +83,7 @@ def test_sleeps(workloads, waits: Path) -> None:
         assert re.fullmatch(rb"((    \w.*\n)+    --\n(    \S.*\n)+    -                waits "
                             rb"\(%d\)\n        \d+\n\n)+" % pid, results[frontend, "text"].stdout)
         assert re.fullmatch(rb"waits;(.*;)?main;wait_middle;.*;-;entry_SYSCALL_64_after_hwframe;"
-                            rb"do_syscall_64;.*;__schedule;.* \d+",
+                            rb"do_syscall_64;.*;__schedule(;.*)? \d+",
                             results[frontend, "folded"].lines()[-1])
 
 
