@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Runs any compiled BPF object: bpfduet-loader FILE.bpf.o [OPTIONS] [-- COMMAND [ARGUMENT...]] */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ static int run_descriptor(int argc, char **argv)
 	long fd;
 	int status;
 
+	signal(SIGPIPE, SIG_DFL); /* Python ignores both, and hands that on */
+	signal(SIGXFSZ, SIG_DFL);
 	fd = argc > SOURCE ? strtol(argv[FD], &end, 10) : -1;
 	if (fd < 0 || *end) {
 		fprintf(stderr, "bpfduet-loader: --object-fd is for 'bpfduet run' alone\n"

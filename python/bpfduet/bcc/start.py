@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
+import time
 from pathlib import Path
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
-from ..environment import given_environment
 from ..errors import Error, SpecError, UsageError
-from ..paths import ROOT
-from . import kept
+from ..paths import ROOT, find
+from . import kept, quick
 from .objects import BCC_SECTION, section
 
 # Set by the engine when it starts the command again, to have BCC load by itself.
@@ -33,8 +32,11 @@ class NoObject(Exception):
     """There is more to a source than an object holds."""
 
 
-def run(source: Path, argv: Sequence[Argument]) -> int:
-    """Run a tool to its end. Does not return if the engine takes over; else the exit status."""
+def run(name: str, argv: Sequence[Argument]) -> int:
+    """Run a tool, named by itself or by its file, to its end. Does not return if the engine takes
+    over; else the exit status. Raises Error."""
+    began = time.time()
+    source = find(name)
     loader = next((path for path in LOADERS if os.access(path, os.X_OK)), None)
     if os.environ.pop(IN_PROCESS, None) or loader is None:
         return _in_process(source, argv)
@@ -56,7 +58,19 @@ def run(source: Path, argv: Sequence[Argument]) -> int:
             return 1
     if not raw:
         return _in_process(source, argv)
-    _hand_over(loader, raw, source, argv)
+    engine = quick.Engine(str(loader), _command(), str(source))
+    if entry and not _about(raw).get("fixed"):
+        entry.note(name, began, engine, source)
+    memory = os.memfd_create("bpfduet-object")
+    with open(memory, "wb", closefd=False) as file:
+        file.write(raw)
+    engine.start(memory, argv)
+
+
+def _command() -> str:
+    """How this command is started again."""
+    command = ROOT / "bpfduet"
+    return str(command) if command.exists() else sys.argv[0]
 
 
 def _in_process(source: Path, argv: Sequence[Argument]) -> int:
@@ -127,18 +141,3 @@ def _compile(source: Path, values: Dict[str, Any]) -> bytes:
     if done.returncode < 0 or not sentence:
         sentence = f"BCC cannot compile {source.name}: the compiler ended with {done.returncode}"
     raise Error(sentence, said)
-
-
-def _hand_over(loader: Path, raw: bytes, source: Path, argv: Sequence[Argument]) -> NoReturn:
-    """Start the engine in place of this process, with the object in a descriptor."""
-    memory = os.memfd_create("bpfduet-object", 0)
-    with open(memory, "wb", closefd=False) as file:
-        file.write(raw)
-    os.lseek(memory, 0, os.SEEK_SET)
-    command = ROOT / "bpfduet"
-    arguments: List[Argument] = [
-        str(loader), "--object-fd", str(memory),
-        str(command) if command.exists() else sys.argv[0], str(source), *argv]
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):     # which Python ignores
-        signal.signal(number, signal.SIG_DFL)
-    os.execve(loader, arguments, given_environment())
