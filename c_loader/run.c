@@ -41,6 +41,8 @@ struct run {
 	struct kernel_half kernel;
 	struct renderer renderer;
 	struct output_stream out;
+	struct output_wait wait; /* of it, for its reader */
+	bool ended; /* which that wait has seen */
 	struct buf err; /* what is to go to stderr */
 	struct buf error; /* the sentence that ends the run */
 	struct ring_buffer *ring;
@@ -80,6 +82,10 @@ static void on_child(int signal)
 	wake();
 }
 
+/* Those that end a run. */
+static const int stops[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+#define N_STOPS (sizeof(stops) / sizeof(stops[0]))
+
 /* The first one ends the run cleanly, the second one at once. */
 static void on_stop(int number)
 {
@@ -94,23 +100,44 @@ static void on_stop(int number)
 	wake();
 }
 
+/* What the caller ignores (nohup), the user does not want. Ctrl-C and kill always end a run. */
+static bool catch_stop(int number, const struct sigaction *action)
+{
+	struct sigaction old;
+
+	if (number != SIGINT && number != SIGTERM && !sigaction(number, NULL, &old) &&
+	    old.sa_handler == SIG_IGN)
+		return true;
+	return !sigaction(number, action, NULL);
+}
+
 static bool catch_signals(struct buf *error)
 {
 	struct sigaction stop = { .sa_handler = on_stop };
 	struct sigaction child = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	bool ok;
+	size_t i;
 
 	/* One at a time: the second signal cleans up what the first one's handler may read. */
-	sigaddset(&stop.sa_mask, SIGINT);
-	sigaddset(&stop.sa_mask, SIGTERM);
+	for (i = 0; i < N_STOPS; i++)
+		sigaddset(&stop.sa_mask, stops[i]);
 	signals.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (signals.wake_fd < 0 || sigaction(SIGINT, &stop, NULL) ||
-	    sigaction(SIGTERM, &stop, NULL) || sigaction(SIGCHLD, &child, NULL) ||
-	    sigaction(SIGPIPE, &ignore, NULL)) {
+	ok = signals.wake_fd >= 0 && !sigaction(SIGCHLD, &child, NULL) &&
+	     !sigaction(SIGPIPE, &ignore, NULL);
+	for (i = 0; i < N_STOPS; i++)
+		ok = ok && catch_stop(stops[i], &stop);
+	if (!ok)
 		buf__printf(error, "cannot catch signals: %s", strerror(errno));
-		return false;
-	}
-	return true;
+	return ok;
+}
+
+static void clear_wake(void)
+{
+	uint64_t count;
+
+	while (read(signals.wake_fd, &count, sizeof(count)) > 0)
+		;
 }
 
 static uint64_t clock_ns(clockid_t id)
@@ -150,7 +177,7 @@ void run__complain(const char *tool, const struct buf *sentence)
 /* 0 to go on, -EAGAIN to come back later. */
 static int take_event(struct run *run, void *data, size_t len)
 {
-	if (!renderer__event(&run->renderer, data, len))
+	if (run->out.unread || !renderer__event(&run->renderer, data, len))
 		run->dropped++;
 	if (run->out.buf.len >= OUTPUT_BYTES && !output_stream__flush(&run->out, run->now_ns))
 		return -EAGAIN;
@@ -408,6 +435,7 @@ static void set_times(struct run *run)
 	run->tell_ns = run->now_ns + NS_PER_S;
 	run->interval_ns = interval * NS_PER_S;
 	run->deadline_ns = duration ? run->now_ns + duration * NS_PER_S : UINT64_MAX;
+	run->wait.ended_ns = run->deadline_ns;
 	run->due_ns = interval ? run->now_ns + run->interval_ns : UINT64_MAX;
 	run->prints_left = (uint64_t)options__role_number(run->options, ROLE_COUNT, 0);
 }
@@ -417,6 +445,8 @@ static int wait_ms(const struct run *run, int poll_ms)
 	uint64_t next = run->deadline_ns < run->due_ns ? run->deadline_ns : run->due_ns;
 	uint64_t ms;
 
+	if (run->ended)
+		return 0;
 	if (run->stacks && run->look_ns < next)
 		next = run->look_ns;
 	if (next == UINT64_MAX)
@@ -436,11 +466,19 @@ static void wait_for_news(struct run *run, int timeout_ms)
 				    : -1,
 		  .events = POLLIN },
 	};
-	uint64_t count;
 
 	if (poll(fds, 2, timeout_ms) > 0 && fds[0].revents)
-		while (read(signals.wake_fd, &count, sizeof(count)) > 0)
-			;
+		clear_wake();
+}
+
+/* Whether a signal or the end of COMMAND ends the run; asked while the reader makes us wait. */
+static bool is_to_end(void *ctx)
+{
+	struct run *run = ctx;
+
+	clear_wake();
+	run->ended = signals.stop || (run->options->command && command__ended(&run->command));
+	return run->ended;
 }
 
 /* Whether the run goes on; prints the reports of an interval. */
@@ -489,16 +527,23 @@ static void finish(struct run *run)
 {
 	bool wanted;
 
-	if (run->options->command && signals.stop == SIGTERM)
+	/* On Ctrl-C and Ctrl-\ the terminal has told it already. */
+	if (run->options->command && (signals.stop == SIGTERM || signals.stop == SIGHUP))
 		command__terminate(&run->command);
 	kernel_half__detach(&run->kernel);
-	/* The buffer gets nothing more; others may write to the trace pipe for ever. */
+	/*
+	 * The buffer gets nothing more; others may write to the trace pipe for ever. What a reader
+	 * does not read is counted.
+	 */
 	do {
 		take_in(run);
-		wanted = !run->out.closed && !run->out.error;
-	} while (wanted && run->batch <= 0);
+		wanted = output_stream__wanted(&run->out);
+	} while ((wanted || run->out.unread) && run->batch <= 0);
 	if (wanted && !run->error.len)
 		print_reports(run);
+	output_stream__flush(&run->out, run->now_ns);
+	if (run->spec->has_events)
+		run->dropped += run->out.unread_lines;
 	/* A reader that has had enough is not told what else there was. */
 	if (!run->out.closed)
 		tell_loss(run, true);
@@ -523,6 +568,8 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 	output_stream__init(&run.out, STDOUT_FILENO, clock_ns(CLOCK_MONOTONIC));
 	if (!catch_signals(&run.error))
 		goto cleanup;
+	run.wait = (struct output_wait){ is_to_end, &run, signals.wake_fd, UINT64_MAX };
+	run.out.wait = &run.wait;
 	signals.command = &run.command;
 	if (start(&run, elf, size, foreign)) {
 		loop(&run);
@@ -530,6 +577,8 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 	}
 	if (run.out.error && !run.error.len)
 		buf__printf(&run.error, "cannot write the output: %s", strerror(run.out.error));
+	if (run.out.unread && !run.error.len)
+		buf__puts(&run.error, "the output is not whole: its reader takes nothing more");
 cleanup:
 	ring_buffer__free(run.ring);
 	perf_buffer__free(run.perf);

@@ -2,23 +2,28 @@
 """How a run ends: signals, --duration, --count, COMMAND, a closed pipe, a full disk."""
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import List, Tuple
 
 import pytest
 
-from frontends import FRONTENDS, PATIENCE_S, Running, cgroup, command, in_cgroup, run
+from frontends import (FRONTENDS, PATIENCE_S, PAUSES, Running, cgroup, command, in_cgroup, run,
+                       wait_in_call)
 from support import cgroup_of, opens, seen, wait_for
 
 COUNT = 23
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
+all_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP,
+                                                 signal.SIGQUIT])
 both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
-@both_signals
+@all_signals
 @both_frontends
 def test_signal_drains_the_buffer(workloads: Path, frontend: str, number: int) -> None:
     """Every event before the signal is printed, and nothing but events. The tool stands still
@@ -39,7 +44,7 @@ def test_signal_drains_the_buffer(workloads: Path, frontend: str, number: int) -
     assert seen(result) == COUNT
 
 
-@both_signals
+@all_signals
 @both_frontends
 def test_signal_prints_the_report(workloads: Path, frontend: str, number: int) -> None:
     """The last report is printed at the end, complete."""
@@ -64,7 +69,7 @@ def waiting(folder: Path, workloads: Path, trap: str) -> Tuple[List[str], Path]:
     return ["--", "sh", "-c", script], ready
 
 
-@both_signals
+@all_signals
 @both_frontends
 def test_signal_with_command(workloads: Path, tmp_path: Path, frontend: str, number: int) -> None:
     """The run ends cleanly, COMMAND with it, and its cgroup is removed."""
@@ -118,6 +123,90 @@ def test_second_signal(workloads: Path, tmp_path: Path, frontend: str, number: i
     assert result.stderr == b""
     assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
     assert not cgroup_of(tracer.process.pid).exists()
+
+
+@both_frontends
+def test_what_nohup_ignores(workloads: Path, frontend: str) -> None:
+    """SIGHUP does not end it; SIGINT, which shells ignore for jobs in the background, does."""
+    with cgroup() as group:
+        argv = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh",
+                *command(frontend, "opensnoop", ["--cgroup", str(group)])]
+        tracer = Running(frontend, "opensnoop", [], 3, argv=argv)
+        try:
+            tracer.wait_ready()
+            tracer.process.send_signal(signal.SIGHUP)
+            in_cgroup(group, opens(workloads, COUNT))
+            result = tracer.finish()
+        finally:
+            tracer.end()
+    assert (result.status, result.stderr, seen(result)) == (0, b"", COUNT)
+
+
+STUCK = b"the output is not whole: its reader takes nothing more"
+MANY = 20000    # lines, more than a pipe and a buffer hold
+
+
+def what_a_stuck_reader_misses(tracer: Running) -> None:
+    """Exit 1 and a sentence; what is lost and the whole lines that were printed are all."""
+    status = tracer.process.wait(PATIENCE_S)
+    result = tracer.result()
+    assert (status, result.stderr.splitlines()[-1]) == (1, b"opensnoop: " + STUCK)
+    printed = sum(line.endswith(b"/bpfduet/missing\n") for line in result.stdout.splitlines(True))
+    lost = sum(map(int, re.findall(rb"lost (\d+) events", result.stderr)))
+    assert 0 < printed < MANY and printed + lost == MANY
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@both_frontends
+def test_stuck_reader_and_a_signal(workloads: Path, frontend: str, number: int) -> None:
+    """A reader that reads nothing does not keep a run from its end."""
+    with cgroup() as group:
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group)], 3)
+        try:
+            tracer.wait_ready()
+            in_cgroup(group, opens(workloads, MANY))
+            wait_in_call(tracer.process, PAUSES)
+            tracer.process.send_signal(number)
+            what_a_stuck_reader_misses(tracer)
+        finally:
+            tracer.end()
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("duration", [["-d", "2"], []])
+@both_frontends
+def test_stuck_reader_and_another_end(workloads: Path, frontend: str, duration: List[str]) -> None:
+    """The same at the end of --duration, and of COMMAND."""
+    script = " ".join(map(str, opens(workloads, MANY))) + " >&2"    # stdout is full
+    if duration:
+        script += "; exec sleep 1000"
+    tracer = Running(frontend, "opensnoop", [*duration, "--comm", "opens", "--", "sh", "-c",
+                                             script], 3)
+    try:
+        what_a_stuck_reader_misses(tracer)
+    finally:
+        tracer.end()
+    assert not cgroup_of(tracer.process.pid).exists()
+
+
+@pytest.mark.host_only
+@both_frontends
+def test_slow_reader(workloads: Path, frontend: str) -> None:
+    """One that reads again gets all that there is room for."""
+    with cgroup() as group:
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "4096"], 3)
+        try:
+            tracer.wait_ready()
+            in_cgroup(group, opens(workloads, MANY))
+            wait_in_call(tracer.process, PAUSES)
+            with ThreadPoolExecutor() as pool:
+                reading = pool.submit(tracer.result)
+                tracer.process.send_signal(signal.SIGINT)
+                result = reading.result()
+        finally:
+            tracer.end()
+    assert (result.status, result.stderr, seen(result)) == (0, b"", MANY)
 
 
 @both_frontends

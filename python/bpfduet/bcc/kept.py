@@ -148,8 +148,9 @@ def depends_on(source: Path) -> Tuple[List[Path], List[Path]]:
     whole, _ = kernel_headers.read_sources(text, _folders(source), included)
     code = _code()
     folders = {path.parent for path in code} | {path.parent for path in _compilers()}
+    libbcc = kernel_headers.find_libbcc()
     files = [source, *_about(source), *included, *code, *folders, *_compilers(),
-             *kernel_headers.places_of_libbcc()]
+             *kernel_headers.places_of_libbcc(), *([libbcc] if libbcc else [])]
     return files, [*_of_the_kernel(whole), kernel_headers.NOTES]
 
 

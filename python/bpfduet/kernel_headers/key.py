@@ -41,11 +41,8 @@ def find_libbcc() -> Optional[Path]:
 
 
 def places_of_libbcc() -> List[Path]:
-    """The libbcc.so that ``find_libbcc`` would find, and the folders where another one would
-    change that."""
-    folders = [Path(folder) for pattern in _PLACES for folder in glob.glob(os.path.dirname(pattern))]
-    found = find_libbcc()
-    return [*folders, found] if found else folders
+    """The folders where ``find_libbcc`` looks."""
+    return [Path(folder) for pattern in _PLACES for folder in glob.glob(os.path.dirname(pattern))]
 
 
 def kernel_key(btf: Path) -> str:
