@@ -13,9 +13,10 @@ say() {
 	echo "build-libelf: $*" >&2
 }
 
+# What libelf has twice, such as zlib's crc32, no program is linked with twice.
 whole() {
 	# shellcheck disable=SC2046,SC2086  # lists of words
-	echo 'int main(void) { return 0; }' | $cc -x c - -x none -static -L"$folder" -Wl,--whole-archive -lelf \
+	echo 'int main(void) { return 0; }' | $cc -x c - -x none -static -L"$folder" -Wl,-z,muldefs -Wl,--whole-archive -lelf \
 		-Wl,--no-whole-archive $(pkg-config --static --libs libelf) -o "$work/whole" 2>"$work/whole.log"
 }
 
