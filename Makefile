@@ -12,7 +12,7 @@
 # make bench      measure against the peers (never part of the tests)
 # make install    PREFIX, DESTDIR
 #
-# V=1 shows the commands. BUILD=DIR builds elsewhere. SANITIZE=1 adds ASan and UBSan.
+# V=1 shows the commands. BUILD=DIR builds elsewhere. SANITIZE=1 adds ASan and UBSan. WERROR=1 makes errors of warnings.
 # TOOLS_DIR=DIR builds the tools of another folder, TOOLS="a b" some of them only.
 # VMLINUX_BTF=FILE is the BTF to compile against, for a build machine without its own.
 
@@ -37,11 +37,14 @@ LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c,$(wi
 UNIT_TESTS := $(patsubst tests/unit/c/test_%.c,%,$(wildcard tests/unit/c/test_*.c))
 
 CFLAGS ?= -O2 -g
-WARNINGS := -Wall -Wextra -Werror
+WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror)
+# Each object says what it was made of.
+DEPENDENCIES = -MMD -MP -MF $(@:.o=.d)
 override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
 	-DDUET_VERSION='"$(shell cat VERSION)"'
-LIBS := -lbpf -lelf -lz -ljansson
-STATIC_LIBS = $(or $(shell pkg-config --static --libs libbpf libelf jansson zlib 2>/dev/null),$(LIBS))
+PACKAGES := libbpf libelf jansson zlib
+LIBS = $(eval LIBS := $(or $(shell pkg-config --libs $(PACKAGES) 2>/dev/null),-lbpf -lelf -ljansson -lz))$(LIBS)
+STATIC_LIBS = $(eval STATIC_LIBS := $(or $(shell pkg-config --static --libs $(PACKAGES) 2>/dev/null),$(LIBS)))$(STATIC_LIBS)
 # Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
 # The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
 STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
@@ -54,6 +57,9 @@ BPF_CFLAGS = -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -I$(BUILD) -Ihe
 	$(if $(MULTIARCH),-idirafter /usr/include/$(MULTIARCH)) $(WARNINGS) -Wno-unused-parameter $(UNNAMED)
 ifdef SANITIZE
 override CFLAGS += -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else
+override CFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+HARDENED := -Wl,-z,relro,-z,now
 endif
 
 # A goal that builds says at once, in one sentence, what is missing. The goals named here install first, or build nothing.
@@ -92,9 +98,9 @@ $(BUILD)/vmlinux.h: $(wildcard $(VMLINUX_BTF))
 	@# before Linux 5.17 it was a macro, which BTF does not hold
 	$(Q)grep -qw TASK_COMM_LEN $@ || echo '#define TASK_COMM_LEN sizeof(((struct task_struct *)0)->comm)' >> $@
 
-$(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c $(BUILD)/vmlinux.h $(wildcard headers/*.h $(TOOLS_DIR)/*.h)
+$(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c | $(BUILD)/vmlinux.h
 	@mkdir -p $(@D)
-	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
 # The linker drops DWARF and makes the offsets in BTF final.
 $(BUILD)/bpf/%.linked.o: $(BUILD)/bpf/%.tmp.o
@@ -113,9 +119,9 @@ $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # -- the C frontend --------------------------------------------------------------------
 
-$(BUILD)/c/%.o: c_loader/%.c $(wildcard c_loader/*.h) VERSION
+$(BUILD)/c/%.o: c_loader/%.c VERSION
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
 $(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
 $(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
@@ -124,19 +130,19 @@ $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
-$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h $(wildcard c_loader/*.h)
+$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -DTOOL=$* -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(DEPENDENCIES) -DTOOL=$* -c $< -o $@
 
 $(BUILD)/bin/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
+	$(call say,LINK,$@)$(CC) $(CFLAGS) -pie $(HARDENED) $(LDFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
 
 $(BUILD)/bin/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LIBS) $(STACKS) -o $@
+	$(call say,LINK,$@)$(CC) $(CFLAGS) -pie $(HARDENED) $(LDFLAGS) $^ $(LIBS) $(STACKS) -o $@
 
-STATIC = $(CC) $(CFLAGS) -static -Wl,--gc-sections -s -L$(BUILD)/libelf $(LDFLAGS) $^ $(STATIC_LIBS)
+STATIC = $(CC) $(CFLAGS) -static-pie $(HARDENED) -Wl,--gc-sections -s -L$(BUILD)/libelf $(LDFLAGS) $^ $(STATIC_LIBS)
 
 # A whole libelf.a, where the installed one is not (scripts/build-libelf.sh).
 $(BUILD)/libelf/checked: scripts/build-libelf.sh $(wildcard $(shell $(CC) -print-file-name=libelf.a 2>/dev/null))
@@ -204,6 +210,8 @@ bench:
 bench-startup:
 	@scripts/install-deps.sh build run bench
 	@$(PYTHON) tests/bench/startup.py
+
+-include $(wildcard $(BUILD)/c/*.d $(BUILD)/bpf/*.d)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -17,7 +17,7 @@ say() {
 [ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
 
 say "build"
-make --no-print-directory all static tests
+make --no-print-directory WERROR=1 all static tests
 for tool in build/static/*; do
 	if ldd "$tool" >/dev/null 2>&1; then
 		echo "check: $tool is not static" >&2
@@ -43,7 +43,7 @@ git ls-files 2>/dev/null | while read -r file; do
 done
 
 say "C unit tests, under ASan and UBSan and under valgrind"
-make --no-print-directory BUILD=build/asan SANITIZE=1 tests
+make --no-print-directory BUILD=build/asan SANITIZE=1 WERROR=1 tests
 for test in build/asan/tests/test_*; do
 	"$test"
 done

@@ -49,7 +49,8 @@ class _Btf:
         configs = {}
         events = {}
         for name, type_id, _ in self._section(".maps"):
-            maps[name] = self._map(name, type_id)
+            if not name.startswith("__"):   # libbpf's own, for USDT: no report can be about them
+                maps[name] = self._map(name, type_id)
         for name, type_id, offset in self._section(".rodata"):
             if self._is_volatile(type_id):
                 configs[name] = self._config(name, type_id, offset)
