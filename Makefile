@@ -98,7 +98,7 @@ $(BUILD)/vmlinux.h: $(wildcard $(VMLINUX_BTF))
 	@# before Linux 5.17 it was a macro, which BTF does not hold
 	$(Q)grep -qw TASK_COMM_LEN $@ || echo '#define TASK_COMM_LEN sizeof(((struct task_struct *)0)->comm)' >> $@
 
-$(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c | $(BUILD)/vmlinux.h
+$(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c Makefile | $(BUILD)/vmlinux.h
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)$(CLANG) $(BPF_CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
@@ -119,7 +119,7 @@ $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 
 # -- the C frontend --------------------------------------------------------------------
 
-$(BUILD)/c/%.o: c_loader/%.c VERSION
+$(BUILD)/c/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
@@ -130,7 +130,7 @@ $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
-$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h
+$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DEPENDENCIES) -DTOOL=$* -c $< -o $@
 

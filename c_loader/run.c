@@ -551,6 +551,20 @@ static void finish(struct run *run)
 	flush_err(run);
 }
 
+/* stdout, or the file that was asked for, made or emptied; -1 with one sentence. */
+static int open_output(struct run *run)
+{
+	const char *path = options__role_text(run->options, ROLE_OUTPUT);
+	int fd = STDOUT_FILENO;
+
+	if (path) {
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (fd < 0)
+			buf__printf(&run->error, "cannot write '%s': %s", path, strerror(errno));
+	}
+	return fd;
+}
+
 int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
 	      bool has_other_way)
 {
@@ -562,11 +576,11 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		.batch = BATCH_EVENTS,
 		.kernel.has_other_way = has_other_way,
 	};
+	int status, fd = open_output(&run);
 	bool refused;
-	int status;
 
-	output_stream__init(&run.out, STDOUT_FILENO, clock_ns(CLOCK_MONOTONIC));
-	if (!catch_signals(&run.error))
+	output_stream__init(&run.out, fd, clock_ns(CLOCK_MONOTONIC));
+	if (fd < 0 || !catch_signals(&run.error))
 		goto cleanup;
 	run.wait = (struct output_wait){ is_to_end, &run, signals.wake_fd, UINT64_MAX };
 	run.out.wait = &run.wait;
@@ -575,11 +589,16 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		loop(&run);
 		finish(&run);
 	}
+	if (fd != STDOUT_FILENO && close(fd) && !run.out.error)
+		run.out.error = errno;
+	fd = -1;
 	if (run.out.error && !run.error.len)
 		buf__printf(&run.error, "cannot write the output: %s", strerror(run.out.error));
 	if (run.out.unread && !run.error.len)
 		buf__puts(&run.error, "the output is not whole: its reader takes nothing more");
 cleanup:
+	if (fd > STDERR_FILENO)
+		close(fd);
 	ring_buffer__free(run.ring);
 	perf_buffer__free(run.perf);
 	refused = run.kernel.refused && !run.error.len;
@@ -598,6 +617,7 @@ cleanup:
 	buf__free(&run.err);
 	buf__free(&run.error);
 	buf__free(&run.trace);
-	close(signals.wake_fd);
+	if (signals.wake_fd >= 0)
+		close(signals.wake_fd);
 	return status;
 }

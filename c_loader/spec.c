@@ -525,7 +525,7 @@ static void read_option(struct reader *r, const struct json *json, struct option
 					     "top",	 "format",   "buffer",	 "cgroup",
 					     "verbose",	 "help",     "version",	 "list",
 					     "btf",	 "pin",	     "folded",	 "delimited",
-					     "annotate", "flame" };
+					     "annotate", "flame",    "output" };
 	static const char *const hows[] = { "", "contains", "regex", "one_of" };
 	const json_int min = INT64_MIN, max = UINT64_MAX;
 	const struct json *match;

@@ -155,6 +155,9 @@ static __always_inline void *duet_bcc_reserve(void *rb, u64 size, u64 flags)
 	({ typeof((p)->a) p8_ = DUET_GET(read, p, a); DUET_GET7(read, p8_, b); })
 #define DUET_GET9(read, p, a, b...) \
 	({ typeof((p)->a) p9_ = DUET_GET(read, p, a); DUET_GET8(read, p9_, b); })
+#if __has_warning("-Wdefault-const-init-var-unsafe") /* clang 21: of those that begin as constants */
+#pragma clang diagnostic ignored "-Wdefault-const-init-var-unsafe"
+#endif
 #define DUET_READ(read, p, args...) \
 	DUET_PASTE(DUET_GET, DUET_NARGS(args))(read, p, args)
 

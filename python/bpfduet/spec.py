@@ -32,7 +32,7 @@ ROLES = {
     "duration": "int", "interval": "int", "count": "int", "top": "int", "format": "choice",
     "buffer": "int", "cgroup": "path", "verbose": "flag", "help": "flag", "version": "flag",
     "list": "flag", "btf": "path", "pin": "path", "folded": "flag", "delimited": "flag", "annotate": "flag",
-    "flame": "path",
+    "flame": "path", "output": "path",
 }
 REPORT_KINDS = ("log2", "linear", "table", "counters", "stacks", "average")
 # perf's names; the frontends know type and config

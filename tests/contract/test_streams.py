@@ -2,6 +2,7 @@
 """stdout is data and nothing else, and it comes in time."""
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -142,3 +143,27 @@ def test_report_on_time_in_a_pipe(workloads: Path, frontend: str) -> None:
             read_until(tracer.process.stdout.fileno(), b"getpgid", 2.5)
         finally:
             tracer.finish()
+
+
+@both_frontends
+def test_output_file(workloads: Path, tmp_path: Path, frontend: str) -> None:
+    """-o: data is in the file, which is emptied before; stdout is COMMAND's."""
+    out = tmp_path / "out"
+    out.write_text("from before\n" * 1000)
+    done = run(frontend, "opensnoop", ["-o", str(out), "--format", "json", "--", *opens(workloads, 3)])
+    assert (done.status, done.stderr) == (0, b"")
+    assert [line.count(b" ") for line in done.lines()] == [2]       # what the workload says
+    found = [json.loads(line)["data"]["path"] for line in out.read_text().splitlines()]
+    assert found.count("/bpfduet/missing") == 3
+
+
+@pytest.mark.parametrize("path, why, before", [
+    ("/bpfduet/missing", "cannot write '/bpfduet/missing': No such file or directory", True),
+    ("/dev/full", "cannot write the output: No space left on device", False)])
+@both_frontends
+def test_output_that_cannot_be_written(workloads: Path, frontend: str, path: str, why: str,
+                                       before: bool) -> None:
+    """One sentence; before anything is run, if it can be known then."""
+    done = run(frontend, "opensnoop", ["--output", path, "--", *opens(workloads, 3)])
+    assert (done.status, done.stderr.decode()) == (1, f"opensnoop: {why}\n")
+    assert len(done.lines()) == (0 if before else 1)

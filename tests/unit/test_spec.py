@@ -263,11 +263,12 @@ def test_common_options(load):
     bound = load(EVENTS.replace('short = "a"', 'short = "v"') + '[common]\npid = "p"\n')
     letters = {option["name"]: option["short"] for option in bound["options"]}
     assert letters == {"alpha": "v", "pid": "p", "tid": None, "uid": None, "comm": None,
-                       "cgroup": None, "duration": None, "format": None, "buffer-pages": None,
-                       "pin": None, "btf": None, "verbose": None, "help": "h", "version": "V"}
+                       "cgroup": None, "duration": None, "format": None, "output": "o",
+                       "buffer-pages": None, "pin": None, "btf": None, "verbose": None, "help": "h", "version": "V"}
     no_filters = load(REPORT, harness.types(list(TYPES.maps.values()), {}))
     assert [option["name"] for option in no_filters["options"]] == [
-        "duration", "interval", "count", "format", "pin", "btf", "verbose", "help", "version"]
+        "duration", "interval", "count", "format", "output", "pin", "btf", "verbose", "help",
+        "version"]
     assert "COMMAND" in bound["help"] and "COMMAND" not in no_filters["help"]
 
 
@@ -311,6 +312,7 @@ Follow the trace pipe as it is.
 Options:
       --duration SECONDS    end after that many seconds
       --format CHOICE       how to print: text, json, csv (default: text)
+  -o, --output FILE         write the data to this file, not to stdout
       --pin DIR             pin the maps in this folder of a bpf file system
                             while it runs
       --btf FILE            the kernel's BTF, if it is not where the kernel
