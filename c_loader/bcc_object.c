@@ -8,7 +8,6 @@
 #include <sys/utsname.h>
 
 #include "file.h"
-#include "json.h"
 #include "load.h"
 
 #define BCC_SECTION ".bpfduet.bcc"
@@ -21,6 +20,17 @@ static const char *string_of(const struct json *object, const char *name)
 	const struct json *found = json__get(object, name);
 
 	return found && found->type == JSON_IS_STRING ? found->string : "";
+}
+
+static bool number_of(const struct json *object, const char *name, uint64_t *number)
+{
+	const struct json *found = json__get(object, name);
+	json_int value;
+
+	if (!found || !json__to_int(found, &value) || value < 0 || value > UINT64_MAX)
+		return false;
+	*number = (uint64_t)value;
+	return true;
 }
 
 static int digit(char c)
@@ -137,6 +147,38 @@ const char *bcc_object__said(const struct bcc_object *b)
 	return b->doc ? string_of(json_doc__root(b->doc), "said") : "";
 }
 
+bool bcc_object__find_probe(const struct bcc_object *b, const char *program,
+			    struct bcc_probe *probe)
+{
+	const struct json *entry;
+
+	*probe = (struct bcc_probe){ .provider = "", .name = "", .build_id = "" };
+	json__for_each(entry, b->doc ? json__get(json_doc__root(b->doc), "usdt") : NULL)
+	{
+		if (strcmp(string_of(entry, "program"), program))
+			continue;
+		*probe = (struct bcc_probe){
+			.provider = string_of(entry, "provider"),
+			.name = string_of(entry, "name"),
+			.build_id = string_of(entry, "build_id"),
+			.places = json__get(entry, "places"),
+		};
+		/* Without them it fits no binary. */
+		if (!number_of(entry, "size", &probe->size) ||
+		    !number_of(entry, "changed_ns", &probe->changed_ns))
+			probe->size = probe->changed_ns = UINT64_MAX;
+		return true;
+	}
+	return false;
+}
+
+bool bcc_place__read(struct bcc_place *place, const struct json *entry)
+{
+	return number_of(entry, "offset", &place->offset) &&
+	       number_of(entry, "semaphore", &place->semaphore) &&
+	       number_of(entry, "cookie", &place->cookie);
+}
+
 static bool misfit(struct buf *error)
 {
 	buf__puts(error, "the table of constants does not fit the code: compile the object again "
@@ -217,17 +259,6 @@ static bool value_of(const struct bcc_object *b, const struct config *config, ui
 	if (config->kind == FIELD_INT)
 		bits = (uint64_t)((int64_t)(bits << unused) >> unused);
 	*value = bits;
-	return true;
-}
-
-static bool number_of(const struct json *object, const char *name, uint64_t *number)
-{
-	const struct json *found = json__get(object, name);
-	json_int value;
-
-	if (!found || !json__to_int(found, &value) || value < 0 || value > UINT64_MAX)
-		return false;
-	*number = (uint64_t)value;
 	return true;
 }
 

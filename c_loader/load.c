@@ -444,6 +444,20 @@ static bool check_programs(const struct kernel_half *k, struct buf *error)
 	return !error->len;
 }
 
+/* Programs that are for one binary each. */
+static bool check_binaries(const struct kernel_half *k, const struct options *options,
+			   struct buf *error)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, k->obj) {
+		if (bpf_program__autoload(prog) &&
+		    !attach__check_binary(prog, &k->bcc, options, error))
+			return false;
+	}
+	return true;
+}
+
 /* What load_image() found: besides yes and no, that the kernel refused the programs. */
 enum loaded { LOADED, FAILED, REFUSED };
 
@@ -465,7 +479,7 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	if (!foreign && (!set_constants(k, options, limit, error) ||
 			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
 		return FAILED;
-	if (!foreign && !check_programs(k, error))
+	if (!foreign && (!check_programs(k, error) || !check_binaries(k, options, error)))
 		return FAILED;
 	if (!bcc_object__fill(&k->bcc, k->obj, options, error)) {
 		k->refused = k->has_other_way;

@@ -389,6 +389,7 @@ static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 		return false;
 	}
 	places.options = run->options;
+	places.bcc = &run->kernel.bcc;
 	places.cgroup = limit.folder;
 	places.own_cgroup = run->options->command != NULL;
 	if (!kernel_half__attach(&run->kernel, &places, foreign, &run->error))

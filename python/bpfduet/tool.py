@@ -94,7 +94,7 @@ class Session:
         pages = {events["map"]: int(buffer)} if events and buffer is not None else {}
         if "trace_pipe" in self._spec.data:
             self._trace = TracePipe()       # before the first line of our own
-        settings = {entry["name"]: self._settings(entry) for entry in self.bound["programs"]}
+        settings = {entry["name"]: self.place(entry) for entry in self.bound["programs"]}
         self._program = Program(self.source, configs, pages, chosen.entries, off, chosen.maps,
                                 settings, verbose)
         self.bound = bind.bind(self._spec, self._program.types(self._configs), VERSION)
@@ -109,7 +109,7 @@ class Session:
         self._program.attach(counters, str(self.command.path) if self.command else path,
                              bool(self.command))
 
-    def _settings(self, program: Dict[str, Any]) -> Dict[str, str]:
+    def place(self, program: Dict[str, Any]) -> Dict[str, str]:
         """What the spec says of a program's place; without what hangs on options not given."""
         settings = {key: program[key] for key in ("direction",) if key in program}
         for key in spec.PLACE_KEYS:

@@ -3,8 +3,8 @@
 
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
-input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "parent": PID}``, where a string's value is
-hexadecimal. The object comes out on standard output; standard error must be a file that can be
+input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [FILE, PROVIDER, NAME]},
+"parent": PID}``, where a string's value is hexadecimal. The object comes out on standard output; standard error must be a file that can be
 read, for what is in it becomes part of the object. If there is no object, the exit status is one of
 ``FAILED``, with a sentence on standard output.
 """
@@ -28,7 +28,7 @@ from ..compiled import Compiled, NotCovered, NotLate, Table
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT
+from . import FORMAT, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
@@ -120,7 +120,7 @@ def _laid_out(configs: Dict[str, Config], late: Set[str], values: Dict[str, Any]
 class _Compilation:
     """One source on its way to an object."""
 
-    def __init__(self, source: Path, values: Dict[str, Any]):
+    def __init__(self, source: Path, values: Dict[str, Any], probes: Dict[str, usdt.Wanted]):
         self._source = source
         self._text = source.read_text()
         self._values = values
@@ -131,14 +131,15 @@ class _Compilation:
         self._whole = whole
         if compiled.SHARED_MAPS.search(whole):
             raise NotCovered("maps that are shared with others")
-        if any(program.kind == "usdt" for program in programs_of(self._text)):
-            raise NotCovered("probes whose arguments BCC reads by code for one binary")
+        self._probes = [usdt.Probe(program.name, probes.get(program.name))
+                        for program in programs_of(self._text) if program.kind == "usdt"]
+        self._before = _before([probe.readers(self._text) for probe in self._probes])
 
     def object(self) -> bytes:
         """The object file. Raises Error, SpecError, NotCovered."""
         bound_to = spec.load(self._source.with_name(
             self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
-        headers = kernel_headers.folder_for(self._text, self._folders)
+        headers = kernel_headers.folder_for(self._before + self._text, self._folders)
         headers.apply(os.environ)
         os.chdir(headers.path or "/")   # BCC looks for headers there first
         plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
@@ -175,8 +176,8 @@ class _Compilation:
         flags, marks = self._flags(plan)
         compiled.declare(lib)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
-        module = lib.bpf_module_create_c_from_string(plan.text.encode(), 0, array, len(array), True,
-                                                     None)
+        module = lib.bpf_module_create_c_from_string((self._before + plan.text).encode(), 0, array,
+                                                     len(array), True, None)
         if not module:
             raise Error(f"BCC cannot compile {self._source.name}")
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
@@ -217,10 +218,17 @@ class _Compilation:
             "format": FORMAT, "release": os.uname().release, "version": os.uname().version,
             "notes": _hex_of(NOTES), "cpus": _hex_of(POSSIBLE_CPUS),
             "image": constants.image.hex(), "fixed": constants.fixed, "unknown": constants.unknown,
-            "programs": late, "said": _said()}
+            "programs": late, "usdt": [probe.table() for probe in self._probes],
+            "said": _said()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
+
+
+def _before(functions: List[str]) -> str:
+    """What comes before a source's own text, whose lines keep their numbers."""
+    return "\n".join(["#include <uapi/linux/ptrace.h>", *functions, "#line 1", ""]) \
+        if functions else ""
 
 
 def _plain(function: str) -> str:
@@ -268,10 +276,11 @@ def main() -> int:
     _end_with(request["parent"])
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
+    probes = {name: usdt.Wanted(*one) for name, one in request["probes"].items()}
     sentence: Optional[str] = None
     status = 0
     try:
-        result = _Compilation(Path(request["source"]), values).object()
+        result = _Compilation(Path(request["source"]), values, probes).object()
     except NotCovered as error:
         status, sentence = NOT_COVERED, str(error)
     except SpecError as error:

@@ -70,18 +70,18 @@ class Place:
 
 
 class Entry:
-    """The object of a source with some constants compiled in. Empty bytes stand for one that an
+    """The object of a source, perhaps for some constants and binaries alone. Empty bytes stand for one that an
     object cannot hold."""
 
-    def __init__(self, made_of: object, values: Dict[str, Any]):
+    def __init__(self, made_of: object, more: object = ()):
         self._made_of = made_of
-        key = hashlib.sha256(repr((made_of, sorted(values.items()))).encode()).hexdigest()[:32]
+        key = hashlib.sha256(repr((made_of, more)).encode()).hexdigest()[:32]
         self._place = Place("object", key)
         self.alone = self._place.alone
 
-    def with_values(self, values: Dict[str, Any]) -> Entry:
-        """The entry of the same source with these constants compiled in."""
-        return Entry(self._made_of, values)
+    def of(self, values: Dict[str, Any], probes: Dict[str, Any]) -> Entry:
+        """The entry of the same source with these constants compiled in, for these probes."""
+        return Entry(self._made_of, (sorted(values.items()), sorted(probes.items())))
 
     def read(self) -> Optional[bytes]:
         """The object, if it is there and whole."""
@@ -141,7 +141,7 @@ def entry_of(source: Path) -> Optional[Entry]:
             or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
         return None
     try:
-        return Entry(_made_of(source), {})
+        return Entry(_made_of(source))
     except (Error, OSError, UnicodeDecodeError):
         return None     # what is wrong with it is said by whoever compiles it
 

@@ -11,13 +11,17 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Union
+from typing import (TYPE_CHECKING, Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple,
+                    Union)
 
 from ..environment import given_environment
 from ..errors import Error, SpecError, UsageError
 from ..paths import ROOT
 from . import kept
 from .objects import BCC_SECTION, section
+
+if TYPE_CHECKING:
+    from . import usdt
 
 # Set by the engine when it starts the command again, to have BCC load by itself.
 IN_PROCESS = "BPFDUET_IN_PROCESS"
@@ -40,7 +44,7 @@ def run(source: Path, argv: Sequence[Argument]) -> int:
         return _in_process(source, argv)
     entry = kept.entry_of(source)
     raw = entry.read() if entry else None
-    if raw is None or _about(raw).get("fixed"):
+    if raw is None or _about(raw).get("fixed") or _about(raw).get("usdt"):
         from .. import say, tool        # late: they are most of what a start has to read
         try:
             session = tool.Session(source)
@@ -71,6 +75,13 @@ def _about(raw: bytes) -> Dict[str, Any]:
     return about
 
 
+class _Made(NamedTuple):
+    """What an object is made for besides its source."""
+
+    values: Dict[str, Any]                                  # of constants that are compiled in
+    probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]    # by program, and their binaries
+
+
 def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes], session: Any) -> bytes:
     """The object for the options that were given; empty if no object holds all. Raises Error."""
     from .. import features
@@ -80,37 +91,62 @@ def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes], sessi
     features.missing_programs(session.bound["requires"])
     features.replaced_programs([program for program in session.bound["programs"]
                                 if chosen.holds(program.get("when", []))])
-    if raw is None:
-        raw = _kept(source, entry, {})
+    made = _Made({}, _probes(source, session))
+    if raw is None or made.probes:
+        raw = _kept(source, entry, made)
     fixed = _about(raw).get("fixed", ())
     values = {name: value for name, value in chosen.configs.items() if name in fixed}
     if not values:
         return raw
-    return _kept(source, entry and entry.with_values(values), values)
+    return _kept(source, entry, made._replace(values=values))
 
 
-def _kept(source: Path, entry: Optional[kept.Entry], values: Dict[str, Any]) -> bytes:
+def _probes(source: Path, session: Any) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
+    """The USDT probes that the programs of this run are for, and their binaries. Raises Error."""
+    from ..attach import programs_of, usdt_target
+    from . import usdt
+    entries = {program["name"]: program for program in session.bound["programs"]}
+    found = {}
+    for program in programs_of(source.read_text()):
+        entry = entries.get(program.name, {})
+        if program.kind != "usdt" or not session.options.holds(entry.get("when", [])):
+            continue
+        place = session.place(entry)
+        try:
+            target = place.get("target") or program.target
+            wanted = usdt.Wanted(*usdt_target(target, int(place.get("process", 0))),
+                                 target.rsplit(":", 2)[0])
+            found[program.name] = wanted, usdt.look_up(wanted)
+        except Error as error:
+            raise Error(f"cannot attach {program.name} ({program.section}): {error}") from error
+    return found
+
+
+def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
     """The object of an entry, which is made if it is not there."""
     if entry is None:
-        return _compile(source, values)
+        return _compile(source, made)
+    if made.values or made.probes:
+        entry = entry.of(*made)
     raw = entry.read()
     if raw is None:
         with entry.alone():
             raw = entry.read()      # another process may have been faster
             if raw is None:
-                raw = _compile(source, values)
+                raw = _compile(source, made)
                 entry.write(raw)
     return raw
 
 
-def _compile(source: Path, values: Dict[str, Any]) -> bytes:
+def _compile(source: Path, made: _Made) -> bytes:
     """What a child has BCC make of a source; empty if no object holds it. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
     from .child import NOT_COVERED, SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
-                          for name, value in values.items()}}
+                          for name, value in made.values.items()},
+               "probes": {name: wanted for name, (wanted, _) in made.probes.items()}}
     with tempfile.TemporaryFile(buffering=0) as noise:
         done = subprocess.run(
             [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
