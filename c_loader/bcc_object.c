@@ -186,6 +186,24 @@ static bool misfit(struct buf *error)
 	return false;
 }
 
+bool bcc_object__share_maps(const struct bcc_object *b, struct bpf_object *obj, struct buf *error)
+{
+	const struct json *entry;
+	struct bpf_map *map;
+
+	json__for_each(entry, b->doc ? json__get(json_doc__root(b->doc), "pinned") : NULL)
+	{
+		map = bpf_object__find_map_by_name(obj, string_of(entry, "map"));
+		if (!map || !*string_of(entry, "path") ||
+		    bpf_map__set_pin_path(map, string_of(entry, "path"))) {
+			buf__puts(error, "the table of pinned maps is damaged: compile the object "
+					 "again with 'bpfduet run'");
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool is_given(const struct options *options, const char *constant)
 {
 	const struct spec *spec = options->spec;

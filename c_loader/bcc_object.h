@@ -51,6 +51,12 @@ bool bcc_object__find_probe(const struct bcc_object *b, const char *program,
 bool bcc_place__read(struct bcc_place *place, const struct json *entry);
 
 /*
+ * Have maps that the source declares as pinned taken from where they are pinned; libbpf pins those
+ * that are not there, and they stay. false with one sentence if the table does not fit the object.
+ */
+bool bcc_object__share_maps(const struct bcc_object *b, struct bpf_object *obj, struct buf *error);
+
+/*
  * Put the values of `image` into the code. false, with a sentence, if one was compiled in that is
  * another now, or if the table does not fit the code.
  */

@@ -32,9 +32,9 @@ from . import FORMAT, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
-# exit statuses: it does not compile, the spec does not fit, there is more to it than an object holds
-COMPILER, SPEC, NOT_COVERED = 1, 2, 3
-FAILED = (COMPILER, SPEC, NOT_COVERED)
+# exit statuses: it does not compile or has what no object holds, the spec does not fit
+COMPILER, SPEC = 1, 2
+FAILED = (COMPILER, SPEC)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
@@ -44,7 +44,7 @@ _MARK = 0x6d000000
 _ATTACHED = {"tracepoint": "tracepoint", "raw_tracepoint": "raw_tracepoint", "kprobe": "kprobe",
              "kretprobe": "kretprobe", "kfunc": "fentry", "kretfunc": "fexit", "lsm": "lsm"}
 
-
+_PINNED = re.compile(r"^BPF_(?:\w*PINNED|XSKMAP)\(([^;]*)\)\s*;", re.MULTILINE)
 # The macros that make programs which BCC attaches, and the beginnings of their names.
 _MACROS = {"TRACEPOINT_PROBE": "tracepoint__", "RAW_TRACEPOINT_PROBE": "raw_tracepoint__",
            "KFUNC_PROBE": "kfunc__", "KRETFUNC_PROBE": "kretfunc__", "LSM_PROBE": "lsm__",
@@ -64,15 +64,15 @@ class _Constants(NamedTuple):
 
 
 def section_of(function: str, text: str) -> str:
-    """The section of a program ahead of time. Raises Error if nothing attaches it, NotCovered if
-    it may be the target of a tail call."""
+    """The section of a program ahead of time. Raises Error if nothing attaches it."""
     for program in programs_of(text):
         if program.name == function:
             return program.section
     prefix, _, target = function.partition("__")
     if prefix not in _ATTACHED or not target:
         if "BPF_PROG_ARRAY" in text:
-            raise NotCovered(f"{function}() may be called by its number")
+            raise Error(f"nothing attaches {function}(), and nothing here puts it into a map of "
+                        "programs: call it as a function, 'static __always_inline'")
         raise Error(f"nothing attaches {function}(): name it kprobe__FUNCTION, tracepoint__CATEGORY__"
                     "EVENT or the like, or write it with a macro as KPROBE() (docs/dialect.md)")
     if prefix in ("kprobe", "kretprobe") and target.startswith("sys_"):
@@ -129,8 +129,6 @@ class _Compilation:
         whole, _ = kernel_headers.read_sources(self._text, self._folders)
         self._headers = whole[len(kernel_headers.bcc_side(self._text)):]
         self._whole = whole
-        if compiled.SHARED_MAPS.search(whole):
-            raise NotCovered("maps that are shared with others")
         self._probes = [usdt.Probe(program.name, probes.get(program.name))
                         for program in programs_of(self._text) if program.kind == "usdt"]
         self._before = _before([probe.readers(self._text) for probe in self._probes])
@@ -151,7 +149,7 @@ class _Compilation:
             except (NotLate, Error) as error:
                 # with its own constants late it may not compile: they need not be expressions
                 if plan is plans[-1]:
-                    raise NotCovered(str(error)) if isinstance(error, NotLate) else error
+                    raise error
                 os.ftruncate(2, 0)
                 os.lseek(2, 0, os.SEEK_SET)
         raise AssertionError("no plan")
@@ -219,10 +217,20 @@ class _Compilation:
             "notes": _hex_of(NOTES), "cpus": _hex_of(POSSIBLE_CPUS),
             "image": constants.image.hex(), "fixed": constants.fixed, "unknown": constants.unknown,
             "programs": late, "usdt": [probe.table() for probe in self._probes],
+            "pinned": _pinned_paths(self._whole, names),
             "said": _said()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
+
+
+def _pinned_paths(whole: str, maps: Iterable[str]) -> List[Dict[str, str]]:
+    """The maps that the text declares as pinned, and where: the last string of BPF_*_PINNED()."""
+    found = []
+    for arguments in _PINNED.findall(whole):
+        words, strings = re.findall(r"\w+", arguments), re.findall(r'"([^"]*)"', arguments)
+        found += [{"map": name, "path": strings[-1]} for name in maps if strings and name in words]
+    return found
 
 
 def _before(functions: List[str]) -> str:
@@ -282,7 +290,7 @@ def main() -> int:
     try:
         result = _Compilation(Path(request["source"]), values, probes).object()
     except NotCovered as error:
-        status, sentence = NOT_COVERED, str(error)
+        status, sentence = COMPILER, f"{Path(request['source']).name}: {error}"
     except SpecError as error:
         status, sentence = SPEC, str(error)
     except (Error, OSError) as error:
