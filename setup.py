@@ -23,5 +23,5 @@ setup(
         ("share/bpfduet/shared_bpf",
          glob("shared_bpf/*.bpf.c") + glob("shared_bpf/*.toml") + glob("shared_bpf/*.h")),
     ],
-    entry_points={"console_scripts": ["bpfduet = bpfduet.command:entry"]},
+    entry_points={"console_scripts": ["bpfduet = bpfduet.begin:main"]},
 )

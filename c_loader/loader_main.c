@@ -2,6 +2,7 @@
 /* Runs any compiled BPF object: bpfduet-loader FILE.bpf.o [OPTIONS] [-- COMMAND [ARGUMENT...]] */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,8 @@ static int run_descriptor(int argc, char **argv)
 	int status, log_fd;
 	long fd;
 
+	signal(SIGPIPE, SIG_DFL); /* Python ignores both, and hands that on */
+	signal(SIGXFSZ, SIG_DFL);
 	fd = argc > SOURCE ? strtol(argv[FD], &end, 10) : -1;
 	if (fd < 0 || *end) {
 		fprintf(stderr, "bpfduet-loader: --object-fd is for 'bpfduet run' alone\n"

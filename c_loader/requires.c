@@ -330,8 +330,11 @@ int requires__attachable(const char *section, struct buf *error)
 	return -1;
 }
 
-/* Since Linux 7.2, which lets them sleep: one that may is loaded to see. */
-static bool preempts_syscall_tracepoints(void)
+/*
+ * Linux 7.2 and later preempt on x86, and let programs on the tracepoints of system calls sleep:
+ * one that may is loaded to see.
+ */
+static bool preempts_programs(void)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_SLEEPABLE);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACEPOINT, NULL, "GPL", nothing, 2, &opts);
@@ -344,9 +347,14 @@ static bool preempts_syscall_tracepoints(void)
 
 bool requires__skipped(const char *section)
 {
-	static const char syscalls[] = "tracepoint/syscalls/";
+	static const char *const preempted[] = { "tracepoint/syscalls/", "fentry/" };
+	size_t i;
 
-	return !strncmp(section, syscalls, strlen(syscalls)) && preempts_syscall_tracepoints();
+	for (i = 0; i < sizeof(preempted) / sizeof(preempted[0]); i++) {
+		if (!strncmp(section, preempted[i], strlen(preempted[i])))
+			return preempts_programs();
+	}
+	return false;
 }
 
 void requires__unattachable(const char *section, struct buf *error)

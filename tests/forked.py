@@ -27,13 +27,14 @@ STOCK = str(ROOT / "tests" / "oracle" / "stock.py")
 def _load() -> None:
     """Load what the forks need; the first call takes seconds."""
     import bcc  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
+    import bpfduet.begin  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.command  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.compiled  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
 
 
 def _command() -> None:
-    from bpfduet.command import entry   # pylint: disable=import-outside-toplevel
-    entry()
+    from bpfduet.begin import main      # pylint: disable=import-outside-toplevel
+    main()
 
 
 def _stock() -> None:

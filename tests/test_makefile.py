@@ -16,7 +16,7 @@ pytestmark = pytest.mark.host_only
 @pytest.fixture(name="bare")
 def fixture_bare(tmp_path: Path) -> str:
     """A PATH that has no compiler."""
-    for name in ("cat", "git", "grep", "make", "mkdir", "rm", "sh", "uname"):
+    for name in ("cat", "grep", "make", "mkdir", "rm", "sh", "uname"):
         found = shutil.which(name)
         assert found, name
         (tmp_path / name).symlink_to(found)

@@ -7,19 +7,23 @@
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from .errors import Error, SpecError, UsageError
-from .paths import VERSION as __version__
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .errors import Error, SpecError, UsageError
+    from .paths import VERSION as __version__
     from .tool import Tool
 
 __all__ = ["Error", "SpecError", "Tool", "UsageError", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    """``Tool`` is loaded when it is first asked for: `bpfduet run` starts without it."""
+    """What is here is loaded when it is first asked for: `bpfduet run` starts without it."""
+    if name in ("Error", "SpecError", "UsageError"):
+        from . import errors
+        return getattr(errors, name)
+    if name == "__version__":
+        from .paths import VERSION
+        return VERSION
     if name == "Tool":
         from .tool import Tool
         return Tool

@@ -2,7 +2,6 @@
 """The command: ``bpfduet run``, ``bpfduet list``, ``bpfduet probes``, ``bpfduet headers``."""
 from __future__ import annotations
 
-import signal
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Callable, Dict, List
 
 from .bcc import start
 from .errors import Error, SpecError
-from .paths import COMMON, HEADERS, TOOLS, VERSION, find, names
+from .paths import COMMON, HEADERS, TOOLS, VERSION, names
 from .say import complain, say
 
 # What a command needs is loaded by that command: `run` is to start fast.
@@ -20,7 +19,7 @@ def run(arguments: List[str]) -> int:
     """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC"""
     if not arguments or arguments[0].startswith("-"):
         return usage("run needs a tool: its name, or a .bpf.c file")
-    return start.run(find(arguments[0]), arguments[1:])
+    return start.run(arguments[0], arguments[1:])
 
 
 def list_tools(arguments: List[str]) -> int:
@@ -133,9 +132,3 @@ def main(arguments: List[str]) -> int:
     except (Error, SpecError) as error:
         complain("bpfduet", str(error))
         return 1
-
-
-def entry() -> None:
-    """The console script."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)    # until a run handles it: no traceback
-    sys.exit(main(sys.argv[1:]))

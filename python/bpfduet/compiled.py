@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import kernel_headers, late_constants
-from .bcc import kept
+from .bcc import kept, quick
 from .errors import Error
 from .model import MAP_TYPES
 
@@ -449,7 +449,7 @@ def _entries_of(source: Source) -> Iterator[Entry]:
     headers = whole[len(kernel_headers.bcc_side(source.text)):]
     files = [Path(__file__), Path(late_constants.__file__), kernel_headers.CONSTANTS,
              Path("/sys/devices/system/cpu/possible"), *kept.formats_of(whole)]
-    place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), kept.modules(), source.text, whole,
+    place = (kernel_headers.kernel_key(kernel_headers.VMLINUX), quick.modules(), source.text, whole,
              kept.environment(), [path.read_bytes() for path in files])
     before: Optional[late_constants.Plan] = None
     for own in (True, False):

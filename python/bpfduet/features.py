@@ -127,16 +127,16 @@ def _is_replaced(program: Dict[str, Any]) -> bool:
     kind, probe = _probe_of(program["name"])
     missing = [other for other in map(_probe_of, program["fallback"]) if not _offers(*other)]
     if _offers(kind, probe):
-        return not missing and _skips(kind, probe)
+        return not missing and _skips(program["name"])
     if missing:
         raise _missing(*missing[0])
     return True
 
 
-def _skips(kind: str, name: str) -> bool:
-    """Whether the kernel leaves out runs of a program there: those during which it preempts."""
-    # since Linux 7.2, which lets such programs sleep
-    return kind == "tracepoint" and name.startswith("syscalls:") \
+def _skips(program: str) -> bool:
+    """Whether the kernel leaves out runs of a program: those during which it preempts."""
+    # Linux 7.2 and later preempt on x86, and let programs on system calls sleep
+    return program.startswith(("tracepoint__syscalls__", "kfunc__")) \
         and libbpf.has_sleepable_tracepoints()
 
 

@@ -66,14 +66,7 @@ class Session:
         """Compile, load and attach; COMMAND is ready and waits for ``go()``. Raises Error."""
         chosen = self.options
         verbose = bool(chosen.roles.get("verbose"))
-        off = features.missing_programs(self.bound["requires"])
-        wanted = []
-        for entry in self.bound["programs"]:
-            if chosen.holds(entry.get("when", [])):
-                wanted.append(entry)
-            else:
-                off += [entry["name"], *entry.get("fallback", ())]
-        off += features.replaced_programs(wanted)
+        off = self.left_out()
         configs = dict(chosen.configs)
         group = chosen.roles.get("cgroup")
         path = os.fsdecode(group) if isinstance(group, bytes) else None
@@ -108,6 +101,18 @@ class Session:
             options.fill(self.bound, chosen, entry["event"])[0]) for entry in self.bound["counters"]}
         self._program.attach(counters, str(self.command.path) if self.command else path,
                              bool(self.command))
+
+    def left_out(self) -> List[str]:
+        """The programs that this run does without. Raises Error for what must be there and is
+        not."""
+        off = features.missing_programs(self.bound["requires"])
+        wanted = []
+        for entry in self.bound["programs"]:
+            if self.options.holds(entry.get("when", [])):
+                wanted.append(entry)
+            else:
+                off += [entry["name"], *entry.get("fallback", ())]
+        return off + features.replaced_programs(wanted)
 
     def place(self, program: Dict[str, Any]) -> Dict[str, str]:
         """What the spec says of a program's place; without what hangs on options not given."""

@@ -144,6 +144,96 @@ def test_what_the_code_depends_on(cache: Path, tmp_path: Path) -> None:
     assert [compilations(str(tool)) for _ in range(2)] == [1, 0]
 
 
+def reads_all(tool: str) -> bool:
+    """Whether a start reads the source, and does not compile it."""
+    with tempfile.NamedTemporaryFile("r") as log:
+        done = finished(["strace", "-f", "--seccomp-bpf", "-qq", "-s", "300", "-e",
+                         "trace=execve,openat", "-o", log.name, *command(tool, ["--", "true"])])
+        calls = log.read()
+    assert done.status == 0 and "bpfduet.bcc import child" not in calls, done.stderr
+    assert calls.count(f'"{LOADER}", "--object-fd"') == 1
+    return f'openat(AT_FDCWD, "{tool}"' in calls
+
+
+def noted(tool: Path) -> None:
+    """Start a tool until the next start need not read it all: no file may be of just now."""
+    deadline = time.monotonic() + PATIENCE_S
+    while reads_all(str(tool)):
+        assert time.monotonic() < deadline
+
+
+def start_afresh(tool: Path) -> None:
+    """A change is seen, and compiled once."""
+    assert [compilations(str(tool)) for _ in range(2)] == [1, 0]
+
+
+def test_a_quick_start(cache: Path, tmp_path: Path) -> None:
+    """Of what looks as it did nothing is read; whatever looks otherwise is."""
+    tool = counting_tool(tmp_path, "counts")
+    ours = '#include "bpfduet.h"\n'
+    tool.write_text(tool.read_text().replace(ours, ours + '#include "my.h"\n'))
+    header, spec, before = tmp_path / "my.h", tmp_path / "counts.toml", tool.read_text()
+    header.write_text("#define MINE 1\n")
+    start_afresh(tool)
+    noted(tool)
+    os.utime(tool, (0, 0))
+    assert reads_all(str(tool))
+    noted(tool)
+    (tmp_path / "another").touch()
+    assert not reads_all(str(tool))
+    for file, text in ((header, "#define MINE 2\n"), (spec, spec.read_text() + "# a remark\n"),
+                       (tool, before.replace("key = 1", "key = 2"))):
+        was = file.stat()
+        file.write_text(text)
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+        start_afresh(tool)
+        noted(tool)
+
+
+def test_a_quick_start_and_the_environment(cache: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the compiler would look at, another cache, another folder with a file of that name."""
+    tool = counting_tool(tmp_path, "counts")
+    assert compilations(str(tool)) == 1
+    noted(tool)
+    assert compilations(str(tool), CPATH=str(tmp_path)) == 1
+    assert compilations(str(tool), BPFDUET_NO_CACHE="1") == 1
+    assert compilations(str(tool), XDG_CACHE_HOME=str(tmp_path / "other")) == 1
+    assert not reads_all(str(tool))
+    assert compilations(str(tool), ARCH="x86_64") == 1
+    monkeypatch.chdir(tmp_path)
+    noted(Path("counts.bpf.c"))
+    other = tmp_path / "folder"
+    other.mkdir()
+    counting_tool(other, "counts", map_name="others")
+    monkeypatch.chdir(other)
+    start_afresh(Path("counts.bpf.c"))
+
+
+def of_the_note(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    """A change of a note's content."""
+    return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+@pytest.mark.parametrize("spoil", [
+    of_the_note(lambda raw: raw[:-20]), of_the_note(lambda raw: b""),
+    of_the_note(lambda raw: raw.replace(b"bpfduet-loader", b"bpfduet-looser")),
+    lambda path: path.chmod(0o666), lambda path: os.chown(path, 1234, 1234),
+    lambda path: next(path.parent.glob("object-*")).unlink(),
+])
+def test_a_spoilt_note(cache: Path, tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    """It is not believed, and written anew."""
+    tool = counting_tool(tmp_path, "counts")
+    assert compilations(str(tool)) == 1
+    noted(tool)
+    note, = cache.glob("start-*")
+    spoil(note)
+    done, programs_run = traced(str(tool), ["--", "true"])
+    assert (done.status, done.stderr) == (0, b"")
+    assert any(f'"{LOADER}", "--object-fd"' in line for line in programs_run)
+    noted(tool)
+
+
 @pytest.mark.parametrize("tool, choices", [
     ("opensnoop", ["-x", "-f O_RDWR", "--uid 0", "--comm true -p 1", "-b 1", "-b 2"]),
     ("execsnoop", ["-x", "--max-args 3"]),

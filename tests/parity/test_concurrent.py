@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from frontends import FRONTENDS, WORKLOADS, watch
 
@@ -33,3 +36,16 @@ def test_one_thread(workloads) -> None:
     assert watched.pid not in [tid for _, tid, _ in watched.said]
     for frontend in FRONTENDS:
         assert b"/bpfduet/" not in watched.out(frontend)
+
+
+@pytest.mark.needs("kprobes")
+def test_files(workloads: Path, tmp_path: Path) -> None:
+    """vfsopen, which fentry would leave out part of where the kernel preempts it."""
+    file = tmp_path / "file"
+    file.touch()
+    watched = watch("vfsopen", ["--path", str(file)],
+                    [str(WORKLOADS / "threads"), str(THREADS), str(COUNT), str(file)], 1, ["json"])
+    for frontend in FRONTENDS:
+        events = [found["data"] for found in watched.results[frontend, "json"].objects()]
+        assert Counter((e["pid"], e["path"]) for e in events) \
+            == {(watched.pid, str(file)): THREADS * COUNT}

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Type
 import pytest
 
 from bpfduet import compiled, kernel_headers, late_constants
-from bpfduet.bcc import kept
+from bpfduet.bcc import kept, quick
 from bpfduet.compiled import Compiled, Entry, Function, NotCovered, NotLate, Source, Table, entries_of
 
 TABLE = Table(b"counts", (1, 4, 8, 10240, 0), 1, 10240, 0, b'"unsigned int"', b'"unsigned long"')
@@ -153,7 +153,7 @@ def one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Entry:
 
 def path_of(entry: Entry) -> Path:
     """The entry's file."""
-    return entry._place._path
+    return entry._place.path
 
 
 def damage(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -223,6 +223,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(content)
     monkeypatch.setattr(kept, "tracefs", lambda: tmp_path / "tracing")
     monkeypatch.setattr(kernel_headers, "VMLINUX", tmp_path / "btf/vmlinux")
+    monkeypatch.setattr(quick, "MODULES", str(tmp_path / "btf"))
     monkeypatch.setattr(kernel_headers, "CONSTANTS", tmp_path / "constants.h")
     monkeypatch.setattr(kernel_headers, "kernel_key", lambda btf: "this kernel and this libbcc")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

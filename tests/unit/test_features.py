@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 
@@ -34,6 +35,19 @@ def test_skipped(events: Path, monkeypatch: pytest.MonkeyPatch, skips: bool) -> 
     assert features.replaced_programs([OTHER]) == RAW
     (events / "raw_syscalls/sys_exit").rmdir()
     assert features.replaced_programs(OPENS) == RAW
+
+
+@pytest.mark.parametrize("skips", (False, True))
+@pytest.mark.parametrize("prefixes, skipped", [(("kfunc", "kprobe"), True),
+                                               (("kretfunc", "kretprobe"), False)])
+def test_functions(monkeypatch: pytest.MonkeyPatch, prefixes: Tuple[str, str], skipped: bool,
+                   skips: bool) -> None:
+    """A kprobe sees each call; a return probe has room for so many at once, and is no better."""
+    monkeypatch.setattr(libbpf, "has_sleepable_tracepoints", lambda: skips)
+    monkeypatch.setattr(features, "_offers", lambda kind, name: True)
+    own, other = (f"{prefix}__vfs_read" for prefix in prefixes)
+    off = features.replaced_programs([{"name": own, "fallback": [other]}])
+    assert off == [own if skips and skipped else other]
 
 
 @pytest.mark.parametrize("absent", (0, 1))

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
 from bpfduet import kernel_headers as kh  # noqa: E402
+from bpfduet import private_files  # noqa: E402
 from bpfduet.kernel_headers import cache, kallsyms, origins  # noqa: E402
 from bpfduet.kernel_headers import folder as folder_side  # noqa: E402
 from bpfduet.kernel_headers import kernel as kernel_side  # noqa: E402
@@ -509,18 +510,18 @@ def test_nothing_is_writable_by_others(kernel: Callable[[], kh.Kernel]) -> None:
 def test_a_folder_that_others_can_write_is_not_trusted(tmp_path: Path) -> None:
     safe = tmp_path / "safe"
     safe.mkdir(mode=0o755)
-    assert kh.is_private(safe)
+    assert private_files.is_private(safe)
     for mode in (0o775, 0o757, 0o1777):
         safe.chmod(mode)
-        assert not kh.is_private(safe)
+        assert not private_files.is_private(safe)
     (safe / "below").mkdir(mode=0o755)
-    assert kh.is_private(safe / "below")  # the sticky bit protects it
+    assert private_files.is_private(safe / "below")  # the sticky bit protects it
     safe.chmod(0o777)
-    assert not kh.is_private(safe / "below")
+    assert not private_files.is_private(safe / "below")
     safe.chmod(0o755)
     (tmp_path / "link").symlink_to(safe)
-    assert not kh.is_private(tmp_path / "link")
-    assert not kh.is_private(tmp_path / "none")
+    assert not private_files.is_private(tmp_path / "link")
+    assert not private_files.is_private(tmp_path / "none")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
 
 from bpfduet import kernel_headers
-from bpfduet.bcc import kept
+from bpfduet.bcc import kept, quick
 from bpfduet.bcc.objects import Code, MapDefinition, section, write
 
 EXIT = bytes([0x95]) + bytes(7)
@@ -85,6 +86,7 @@ def a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(content)
     monkeypatch.setattr(kept, "tracefs", lambda: tmp_path / "tracing")
     monkeypatch.setattr(kernel_headers, "VMLINUX", tmp_path / "btf/vmlinux")
+    monkeypatch.setattr(quick, "MODULES", str(tmp_path / "btf"))
     monkeypatch.setattr(kernel_headers, "CONSTANTS", tmp_path / "constants.h")
     monkeypatch.setattr(kernel_headers, "kernel_key", lambda btf: "this kernel and this libbcc")
     monkeypatch.setattr(kernel_headers, "find_libbcc", lambda: tmp_path / "lib/libbcc.so")
@@ -138,6 +140,29 @@ def test_another_name(source: Path, monkeypatch: pytest.MonkeyPatch, change: str
     assert entry(source).read() == b"object"
     CHANGES[change](source.parent, monkeypatch)
     assert entry(source).read() is None
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "nothing", "young"])
+def test_a_note(source: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """It holds as long as nothing has changed of what it is about."""
+    entry(source).write(b"object")
+    began = time.time() + (-60 if change == "young" else 60)
+    entry(source).note("one", began, quick.Engine("loader", "bpfduet", "one.bpf.c"), source)
+    if change == "kernel or libbcc":
+        (source.parent / "lib/libbcc.so").write_text("another")
+    elif change in CHANGES:
+        CHANGES[change](source.parent, monkeypatch)
+    if change == "young":
+        with pytest.raises(FileNotFoundError):
+            quick.find("one")
+        return
+    found = quick.find("one")
+    assert (found is None) == (change != "nothing")
+    if found:
+        with found[0] as file:
+            file.seek(0)
+            assert quick.unsealed(file.read()) == b"object"
+        assert found[1].parts == ("loader", "bpfduet", "one.bpf.c")
 
 
 @pytest.mark.parametrize("name, value", [("BPFDUET_HEADERS", "real"), ("CPATH", "/x"),

@@ -3,10 +3,13 @@
 
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
-input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [FILE, PROVIDER, NAME]},
+input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [FILE, PROVIDER, NAME, SHOWN]},
 "parent": PID}``, where a string's value is hexadecimal. The object comes out on standard output; standard error must be a file that can be
 read, for what is in it becomes part of the object. If there is no object, the exit status is one of
 ``FAILED``, with a sentence on standard output.
+
+With ``"explain": true, "off": [PROGRAM], "pinned": {MAP: FILE}`` no object comes out: the programs
+are loaded as BCC loads them, which writes the verifier's log to standard error.
 """
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
@@ -28,7 +31,7 @@ from ..compiled import Compiled, NotCovered, NotLate, Table
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT, usdt
+from . import FORMAT, explain, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
@@ -137,9 +140,7 @@ class _Compilation:
         """The object file. Raises Error, SpecError, NotCovered."""
         bound_to = spec.load(self._source.with_name(
             self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
-        headers = kernel_headers.folder_for(self._before + self._text, self._folders)
-        headers.apply(os.environ)
-        os.chdir(headers.path or "/")   # BCC looks for headers there first
+        self._find_headers()
         plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
@@ -154,9 +155,33 @@ class _Compilation:
                 os.lseek(2, 0, os.SEEK_SET)
         raise AssertionError("no plan")
 
+    def load(self, off: Sequence[str], pinned: Dict[str, str]) -> bytes:
+        """Have BCC load all programs but those that are ``off``; there is no object then. Raises
+        Error for what the kernel refuses."""
+        from bcc.libbcc import lib
+        self._find_headers()
+        flags = self._plain_flags()
+        flags += [compiled.define(f"DUET_SET_{name}", value) for name, value in self._values.items()]
+        flags += [compiled.define(f"DUET_SET_{name}", explain.open_pinned(path))
+                  for name, path in pinned.items()]
+        module = kernel_headers.without_kallsyms(lambda: self._module(self._text, flags))
+        for name in explain.names_of(lib, module):
+            plain = _plain(name.decode())
+            if plain not in off:
+                explain.load(lib, module, name, section_of(plain, self._text))
+        return b""
+
+    def _find_headers(self) -> None:
+        headers = kernel_headers.folder_for(self._before + self._text, self._folders)
+        headers.apply(os.environ)
+        os.chdir(headers.path or "/")   # BCC looks for headers there first
+
+    def _plain_flags(self) -> List[str]:
+        return [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
+
     def _flags(self, plan: late_constants.Plan) -> Tuple[List[str], Dict[int, str]]:
         """The compiler's flags, and the names of the constants by their placeholders."""
-        flags = [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
+        flags = self._plain_flags()
         late = [*plan.late, *(f"{name}_fd" for name in self._pinned)]
         marks = {late_constants.placeholder(name): name for name in late}
         flags += [f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL"
@@ -172,12 +197,7 @@ class _Compilation:
     def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
         from bcc.libbcc import lib
         flags, marks = self._flags(plan)
-        compiled.declare(lib)
-        array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
-        module = lib.bpf_module_create_c_from_string((self._before + plan.text).encode(), 0, array,
-                                                     len(array), True, None)
-        if not module:
-            raise Error(f"BCC cannot compile {self._source.name}")
+        module = self._module(plan.text, flags)
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
         found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
         btf, maps = describe_maps(lib, module, found)
@@ -187,6 +207,17 @@ class _Compilation:
                         programs=frozenset(_plain(one.name.decode()) for one in found.functions))
         bound = bind.bind(bound_to, types, VERSION)
         return self._object(found, constants, bound, marks, btf, maps)
+
+    def _module(self, text: str, flags: List[str]) -> int:
+        """What libbcc makes of a text. Raises Error."""
+        from bcc.libbcc import lib
+        compiled.declare(lib)
+        array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
+        module = lib.bpf_module_create_c_from_string((self._before + text).encode(), 0, array,
+                                                     len(array), True, None)
+        if not module:
+            raise Error(f"BCC cannot compile {self._source.name}")
+        return int(module)
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
         configs = configs_of(self._text)
@@ -288,7 +319,9 @@ def main() -> int:
     sentence: Optional[str] = None
     status = 0
     try:
-        result = _Compilation(Path(request["source"]), values, probes).object()
+        compilation = _Compilation(Path(request["source"]), values, probes)
+        result = compilation.load(request["off"], request["pinned"]) if "explain" in request \
+            else compilation.object()
     except NotCovered as error:
         status, sentence = COMPILER, f"{Path(request['source']).name}: {error}"
     except SpecError as error:

@@ -10,16 +10,15 @@ import fcntl
 import hashlib
 import os
 import re
-import stat
 import time
-import zlib
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, List, Optional, Set, Tuple
 
-from .. import kernel_headers
+from .. import kernel_headers, private_files
 from ..errors import Error
 from ..features import tracefs
 from ..paths import COMMON, HEADERS
+from . import quick
 
 KEEP = 64
 # How long to wait for another process that compiles the same: it may have been stopped.
@@ -34,20 +33,15 @@ class Place:
     def __init__(self, kind: str, key: str):
         self._kind = kind
         self._folder = kernel_headers.cache_folder() / "programs"
-        self._path = self._folder / f"{kind}-{key}"
+        self.path = self._folder / f"{kind}-{key}"
         self._lock = self._folder / f"lock-{key[0]}"    # a few for all, which stay
 
     def read(self) -> Optional[bytes]:
         """What is there, if only this user and root can have written it."""
         try:
-            with open(self._path, "rb", opener=_no_link) as file:
-                info = os.fstat(file.fileno())
-                if not stat.S_ISREG(info.st_mode) or info.st_mode & 0o022 \
-                        or info.st_uid not in (0, os.geteuid()) \
-                        or not kernel_headers.is_private(self._folder):
-                    return None
+            with private_files.open_private(self.path) as file:
                 raw = file.read()
-            os.utime(self._path)
+            os.utime(self.path)
             return raw
         except OSError:
             return None
@@ -55,8 +49,13 @@ class Place:
     def write(self, raw: bytes) -> None:
         """Keep this; those not used for longest go."""
         with contextlib.suppress(OSError):
-            kernel_headers.write_file(self._path, raw)
+            kernel_headers.write_file(self.path, raw)
             kernel_headers.prune(self._folder, f"{self._kind}-", KEEP)
+
+    def remove(self) -> None:
+        """Keep it no longer."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -70,14 +69,14 @@ class Place:
 
 
 class Entry:
-    """The object of a source, perhaps for some constants and binaries alone. Empty bytes stand for one that an
-    object cannot hold."""
+    """The object of a source, perhaps for some constants and binaries alone."""
 
     def __init__(self, made_of: object, more: object = ()):
         self._made_of = made_of
         key = hashlib.sha256(repr((made_of, more)).encode()).hexdigest()[:32]
         self._place = Place("object", key)
         self.alone = self._place.alone
+        self.remove = self._place.remove
 
     def of(self, values: Dict[str, Any], probes: Dict[str, Any]) -> Entry:
         """The entry of the same source with these constants compiled in, for these probes."""
@@ -86,22 +85,20 @@ class Entry:
     def read(self) -> Optional[bytes]:
         """The object, if it is there and whole."""
         sealed = self._place.read()
-        if sealed is None or sealed[-9:] != _seal(sealed[:-9]):
-            return None
-        return sealed[:-9]
+        return None if sealed is None else quick.unsealed(sealed)
 
     def write(self, raw: bytes) -> None:
         """Keep the object."""
-        self._place.write(raw + _seal(raw))
+        self._place.write(raw + quick.seal(raw))
 
-
-def _seal(raw: bytes) -> bytes:
-    """A checksum; behind an object, where readers of ELF do not look."""
-    return b"%08x\n" % zlib.crc32(raw)
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
+    def note(self, argument: str, began: float, engine: quick.Engine, source: Path) -> None:
+        """Let the next start see without reading it all that nothing has changed."""
+        files, contents = depends_on(source)
+        found = quick.note(argument, began, engine, str(self._place.path), files, contents)
+        if found:
+            with contextlib.suppress(OSError):
+                kernel_headers.write_file(Path(found[0]), found[1])
+                kernel_headers.prune(Path(found[0]).parent, f"{quick.KIND}-", KEEP)
 
 
 def _take(file: IO[bytes]) -> None:
@@ -115,12 +112,6 @@ def _take(file: IO[bytes]) -> None:
             time.sleep(LOOK_S)
 
 
-def modules() -> List[Tuple[str, int]]:
-    """The loaded modules that have BTF: types may be theirs."""
-    with os.scandir(kernel_headers.VMLINUX.parent) as found:
-        return sorted((one.name, one.stat().st_size) for one in found)
-
-
 def formats_of(whole: str) -> List[Path]:
     """The tracefs formats of the tracepoints that a text names: BCC makes structs of them."""
     folders = [tracefs() / "events" / category / event
@@ -130,15 +121,13 @@ def formats_of(whole: str) -> List[Path]:
 
 def environment() -> List[Tuple[str, str]]:
     """What of the environment BCC looks at."""
-    return sorted(item for item in os.environ.items()
-                  if item[0] in ("ARCH", "BCC_KERNEL_MODULES_SUFFIX"))
+    return sorted(item for item in os.environ.items() if item[0] in quick.READ_BY_BCC)
 
 
 def entry_of(source: Path) -> Optional[Entry]:
     """Where a source's object may be kept, named after all that decides what it is; None if not
     all is known."""
-    if os.environ.get("BPFDUET_NO_CACHE") or os.environ.get("BPFDUET_HEADERS", "btf") != "btf" \
-            or {"CPATH", "C_INCLUDE_PATH"} & set(os.environ):
+    if not quick.usual_way():
         return None
     try:
         return Entry(_made_of(source))
@@ -148,21 +137,49 @@ def entry_of(source: Path) -> Optional[Entry]:
 
 def _made_of(source: Path) -> object:
     text = source.read_text()
-    whole, _ = kernel_headers.read_sources(text, [HEADERS, source.resolve().parent])
-    files = [source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON,
-             COMMON.parent.parent / "VERSION", kernel_headers.CONSTANTS, _CPUS,
-             *formats_of(whole), *sorted(Path(__file__).parents[1].glob("**/*.py"))]
-    return (kernel_headers.kernel_key(kernel_headers.VMLINUX), modules(), source.name, text, whole,
-            environment(), _compilers(), [path.read_bytes() for path in files])
+    whole, _ = kernel_headers.read_sources(text, _folders(source))
+    compilers = [(str(path), info.st_size, info.st_mtime_ns)
+                 for path in _compilers() for info in [path.stat()]]
+    files = [*_about(source), *_of_the_kernel(whole), *_code()]
+    return (kernel_headers.kernel_key(kernel_headers.VMLINUX), quick.modules(), source.name, text,
+            whole, environment(), compilers, [path.read_bytes() for path in files])
 
 
-def _compilers() -> List[Tuple[str, int, int]]:
+def depends_on(source: Path) -> Tuple[List[Path], List[Path]]:
+    """All that decides what a source's object is: files, also those that are not there, and files
+    of the kernel, whose dates mean nothing."""
+    text = source.read_text()
+    included: Set[Path] = set()
+    whole, _ = kernel_headers.read_sources(text, _folders(source), included)
+    code = _code()
+    folders = {path.parent for path in code} | {path.parent for path in _compilers()}
+    files = [source, *_about(source), *included, *code, *folders, *_compilers(),
+             *kernel_headers.places_of_libbcc()]
+    return files, [*_of_the_kernel(whole), kernel_headers.NOTES]
+
+
+def _folders(source: Path) -> List[Path]:
+    return [HEADERS, source.resolve().parent]
+
+
+def _about(source: Path) -> List[Path]:
+    return [source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON,
+            COMMON.parent.parent / "VERSION", kernel_headers.CONSTANTS]
+
+
+def _of_the_kernel(whole: str) -> List[Path]:
+    return [_CPUS, *formats_of(whole)]
+
+
+def _code() -> List[Path]:
+    """This package's, and its tables."""
+    package = Path(__file__).parents[1]
+    return sorted([*package.glob("**/*.py"), *package.glob("data/*")])
+
+
+def _compilers() -> List[Path]:
     """The libraries that libbcc is linked with, which are files of their own."""
     libbcc = kernel_headers.find_libbcc()
     folder = libbcc.parent if libbcc else Path("/usr/lib")
-    found = []
-    for pattern in ("libLLVM*.so*", "libclang*.so*"):
-        for path in sorted(folder.glob(pattern)):
-            info = path.stat()
-            found.append((str(path), info.st_size, info.st_mtime_ns))
-    return found
+    return [path for pattern in ("libLLVM*.so*", "libclang*.so*")
+            for path in sorted(folder.glob(pattern))]

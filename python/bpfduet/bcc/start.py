@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """``bpfduet run``: from a source to the C engine, which takes the place of this process.
 
-The object comes from the cache, or from a child that has BCC compile. What an object cannot hold,
-and what the kernel refuses, BCC compiles, loads and attaches in this process (``runner``).
+The object comes from the cache, or from a child that has BCC compile. If the kernel refuses it, the
+engine starts the command again, which then only says why.
 """
 from __future__ import annotations
 
 import json
 import os
-import signal
+import select
 import sys
+import time
 from pathlib import Path
-from typing import (TYPE_CHECKING, Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple,
-                    Union)
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..environment import given_environment
 from ..errors import Error, SpecError, UsageError
-from ..paths import ROOT
-from . import kept
+from ..paths import ROOT, find
+from . import kept, quick
 from .objects import BCC_SECTION, section
 
 if TYPE_CHECKING:
+    from ..tool import Session
     from . import usdt
 
-# Set by the engine when it starts the command again, to have BCC load by itself.
-IN_PROCESS = "BPFDUET_IN_PROCESS"
+# Set by the engine when it starts the command again: the descriptor of what the kernel has said.
+EXPLAIN = "BPFDUET_EXPLAIN"
 PYTHON = "/usr/bin/python3"     # the one that has the distribution's bcc
 _CHILD = ("import sys; sys.path.insert(0, sys.argv[1]); from bpfduet.bcc import child; "
           "sys.exit(child.main())")
@@ -33,46 +33,87 @@ LOADERS = (ROOT / "build/bin/bpfduet-loader", ROOT.parents[1] / "bin/bpfduet-loa
 Argument = Union[str, bytes]
 
 
-class NoObject(Exception):
-    """There is more to a source than an object holds."""
-
-
-def run(source: Path, argv: Sequence[Argument]) -> int:
-    """Run a tool to its end. Does not return if the engine takes over; else the exit status."""
-    loader = next((path for path in LOADERS if os.access(path, os.X_OK)), None)
-    if os.environ.pop(IN_PROCESS, None) or loader is None:
-        return _in_process(source, argv)
+def run(name: str, argv: Sequence[Argument]) -> int:
+    """Run a tool, named by itself or by its file, to its end. Does not return if the engine takes
+    over; else the exit status. Raises Error."""
+    began = time.time()
+    source = find(name)
+    log = os.environ.pop(EXPLAIN, None)
     entry = kept.entry_of(source)
     raw = entry.read() if entry else None
-    if raw is None or _about(raw).get("fixed") or _about(raw).get("usdt"):
+    if raw is None or log is not None or _depends_on_options(raw):
         from .. import say, tool        # late: they are most of what a start has to read
+        session = tool.Session(source)
         try:
-            session = tool.Session(source)
-            if session.parse(argv).reply is not None:
-                return _in_process(source, argv)
+            reply = session.parse(argv).reply
+            if reply is not None:
+                return _print(session, reply)
+            if log is not None:
+                _explain(source, entry, session, int(log))
+            loader = _loader()
             raw = _made(source, entry, raw, session)
-        except UsageError:
-            return _in_process(source, argv)
+        except UsageError as error:
+            say.say(f"{session.bound['tool']}: {error}")
+            say.say(f"Try '{session.bound['tool']} --help' for more information.")
+            return 2
         except Error as error:
             if error.detail:
                 say.say(error.detail.rstrip("\n"))
             say.complain(session.bound["tool"], str(error))
             return 1
-    if not raw:
-        return _in_process(source, argv)
-    _hand_over(loader, raw, source, argv)
+    else:
+        loader = _loader()
+    engine = quick.Engine(str(loader), _command(), str(source))
+    if entry and not _depends_on_options(raw):
+        entry.note(name, began, engine, source)
+    memory = os.memfd_create("bpfduet-object")
+    with open(memory, "wb", closefd=False) as file:
+        file.write(raw)
+    engine.start(memory, argv)
 
 
-def _in_process(source: Path, argv: Sequence[Argument]) -> int:
-    from .. import runner
-    return runner.run(source, argv)
+def _loader() -> Path:
+    """The engine. Raises Error."""
+    for path in LOADERS:
+        if os.access(path, os.X_OK):
+            return path
+    raise Error(f"the engine is missing ({LOADERS[0]}): 'make' builds it, 'make install' installs it")
+
+
+def _command() -> str:
+    """How this command is started again."""
+    command = ROOT / "bpfduet"
+    return str(command) if command.exists() else sys.argv[0]
+
+
+def _print(session: Session, reply: bytes) -> int:
+    """What --help and the like are answered; returns the exit status."""
+    from ..say import complain
+    rest = memoryview(reply)
+    while rest:
+        try:
+            rest = rest[os.write(1, rest):]
+        except BlockingIOError:
+            select.select([], [1], [])
+        except BrokenPipeError:
+            return 0        # whoever read has had enough
+        except OSError as error:
+            complain(session.bound["tool"], f"cannot write the output: {error.strerror}")
+            return 1
+    return 0
 
 
 def _about(raw: bytes) -> Dict[str, Any]:
-    """What an object says of itself; nothing if it is none."""
-    found = section(raw, BCC_SECTION) if raw else None
+    """What an object says of itself."""
+    found = section(raw, BCC_SECTION)
     about: Dict[str, Any] = json.loads(found) if found else {}
     return about
+
+
+def _depends_on_options(raw: bytes) -> bool:
+    """Whether there are several objects of a source."""
+    about = _about(raw)
+    return bool(about.get("fixed") or about.get("usdt"))
 
 
 class _Made(NamedTuple):
@@ -82,26 +123,24 @@ class _Made(NamedTuple):
     probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]    # by program, and their binaries
 
 
-def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes], session: Any) -> bytes:
-    """The object for the options that were given; empty if no object holds all. Raises Error."""
+def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes],
+          session: Session) -> bytes:
+    """The object for the options that were given. Raises Error."""
     from .. import features
     features.check_privileges()
     features.check_lockdown()
-    chosen = session.options
-    features.missing_programs(session.bound["requires"])
-    features.replaced_programs([program for program in session.bound["programs"]
-                                if chosen.holds(program.get("when", []))])
+    session.left_out()
     made = _Made({}, _probes(source, session))
     if raw is None or made.probes:
         raw = _kept(source, entry, made)
     fixed = _about(raw).get("fixed", ())
-    values = {name: value for name, value in chosen.configs.items() if name in fixed}
+    values = {name: value for name, value in session.options.configs.items() if name in fixed}
     if not values:
         return raw
     return _kept(source, entry, made._replace(values=values))
 
 
-def _probes(source: Path, session: Any) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
+def _probes(source: Path, session: Session) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
     """The USDT probes that the programs of this run are for, and their binaries. Raises Error."""
     from ..attach import programs_of, usdt_target
     from . import usdt
@@ -138,15 +177,15 @@ def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
     return raw
 
 
-def _compile(source: Path, made: _Made) -> bytes:
-    """What a child has BCC make of a source; empty if no object holds it. Raises Error."""
+def _compile(source: Path, made: _Made, **more: object) -> bytes:
+    """What a child has BCC make of a source; ``more`` is for it, too. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
-    from .child import NOT_COVERED, SPEC
+    from .child import SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
                           for name, value in made.values.items()},
-               "probes": {name: wanted for name, (wanted, _) in made.probes.items()}}
+               "probes": {name: wanted for name, (wanted, _) in made.probes.items()}, **more}
     with tempfile.TemporaryFile(buffering=0) as noise:
         done = subprocess.run(
             [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
@@ -156,8 +195,6 @@ def _compile(source: Path, made: _Made) -> bytes:
     if not done.returncode:
         return done.stdout
     sentence = done.stdout.decode(errors="surrogateescape")
-    if done.returncode == NOT_COVERED:
-        return b""
     if done.returncode == SPEC:
         raise SpecError(sentence)
     if done.returncode < 0 or not sentence:
@@ -165,16 +202,33 @@ def _compile(source: Path, made: _Made) -> bytes:
     raise Error(sentence, said)
 
 
-def _hand_over(loader: Path, raw: bytes, source: Path, argv: Sequence[Argument]) -> NoReturn:
-    """Start the engine in place of this process, with the object in a descriptor."""
-    memory = os.memfd_create("bpfduet-object", 0)
-    with open(memory, "wb", closefd=False) as file:
-        file.write(raw)
-    os.lseek(memory, 0, os.SEEK_SET)
-    command = ROOT / "bpfduet"
-    arguments: List[Argument] = [
-        str(loader), "--object-fd", str(memory),
-        str(command) if command.exists() else sys.argv[0], str(source), *argv]
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):     # which Python ignores
-        signal.signal(number, signal.SIG_DFL)
-    os.execve(loader, arguments, given_environment())
+# -- why the kernel refuses a source --------------------------------------------------------------
+
+
+def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: int) -> None:
+    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of the
+    verifier, which has the source's lines, if BCC's own loading is refused as well."""
+    with open(log, "rb") as file:
+        said = file.read().decode(errors="backslashreplace")
+    chosen = session.options
+    probes = _probes(source, session)
+    values: Dict[str, Any] = {**chosen.configs, "own_pid": os.getpid()}
+    if chosen.command or "cgroup" in chosen.roles:
+        values.update(filter_cgroup=1, filter_cgroup_level=1)   # that of COMMAND is gone
+    _compile(source, _Made(values, probes), explain=True, off=session.left_out(),
+             pinned={name: os.fsdecode(path) for name, path in chosen.maps.items()})
+    if entry:
+        _throw_away(entry, chosen.configs, probes)
+    raise Error("the kernel refuses the object (its log is above), but takes the same programs from "
+                "BCC: what was kept has been thrown away, so run it again", said)
+
+
+def _throw_away(entry: kept.Entry, values: Dict[str, Any],
+                probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]) -> None:
+    """Remove the objects that a run with these options uses."""
+    fixed = set()
+    for one in (entry, entry.of({}, probes)):
+        raw = one.read()
+        fixed.update(_about(raw).get("fixed", ()) if raw else ())
+        one.remove()
+    entry.of({name: value for name, value in values.items() if name in fixed}, probes).remove()

@@ -20,22 +20,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cache import Kernel
     from .kallsyms import without_kallsyms
-    from .key import CONSTANTS, VMLINUX, HeadersError, find_libbcc, kernel_key
+    from .key import (
+        CONSTANTS, NOTES, VMLINUX, HeadersError, find_libbcc, kernel_key, places_of_libbcc)
     from .origins import Headers, explain, folder_for, make
-    from .store import cache_folder, is_private, prune, write_file
+    from .store import cache_folder, prune, write_file
     from .text import bcc_side, read_sources
 
 __all__ = [
-    "CONSTANTS", "VMLINUX", "Headers", "HeadersError", "Kernel", "bcc_side", "cache_folder",
-    "explain", "find_libbcc", "folder_for", "is_private", "kernel_key", "make", "prune",
-    "read_sources", "without_kallsyms", "write_file",
+    "CONSTANTS", "NOTES", "VMLINUX", "Headers", "HeadersError", "Kernel", "bcc_side",
+    "cache_folder", "explain", "find_libbcc", "folder_for", "kernel_key", "make",
+    "places_of_libbcc", "prune", "read_sources", "without_kallsyms", "write_file",
 ]
 # Modules by what they have: a start that finds all in the cache needs few of them.
 _PLACES = {
     "cache": ("Kernel",), "kallsyms": ("without_kallsyms",),
-    "key": ("CONSTANTS", "VMLINUX", "HeadersError", "find_libbcc", "kernel_key"),
+    "key": ("CONSTANTS", "NOTES", "VMLINUX", "HeadersError", "find_libbcc", "kernel_key",
+            "places_of_libbcc"),
     "origins": ("Headers", "explain", "folder_for", "make"),
-    "store": ("cache_folder", "is_private", "prune", "write_file"),
+    "store": ("cache_folder", "prune", "write_file"),
     "text": ("bcc_side", "read_sources"),
 }
 

@@ -7,13 +7,18 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from ..errors import Error
 from ..paths import HEADERS
 
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
+NOTES = Path("/sys/kernel/notes")   # has the build id
 CONSTANTS = HEADERS / "kernel_constants.h"
+
+
+_PLACES = ("/usr/local/lib*/libbcc.so.0", "/usr/lib/%s-*/libbcc.so.0" % os.uname().machine,
+           "/usr/lib64/libbcc.so.0", "/usr/lib/libbcc.so.0")
 
 
 class HeadersError(Error):
@@ -29,11 +34,18 @@ def find_libbcc() -> Optional[Path]:
             return Path(loaded.group(1))
     except OSError:
         pass
-    for pattern in ("/usr/local/lib*/libbcc.so.0", "/usr/lib/%s-*/libbcc.so.0" % os.uname().machine,
-                    "/usr/lib64/libbcc.so.0", "/usr/lib/libbcc.so.0"):
+    for pattern in _PLACES:
         for path in sorted(glob.glob(pattern)):
             return Path(path).resolve()
     return None
+
+
+def places_of_libbcc() -> List[Path]:
+    """The libbcc.so that ``find_libbcc`` would find, and the folders where another one would
+    change that."""
+    folders = [Path(folder) for pattern in _PLACES for folder in glob.glob(os.path.dirname(pattern))]
+    found = find_libbcc()
+    return [*folders, found] if found else folders
 
 
 def kernel_key(btf: Path) -> str:
@@ -51,7 +63,7 @@ def kernel_key(btf: Path) -> str:
     try:
         if btf != VMLINUX:
             raise OSError("not the running kernel's")
-        digest.update(Path("/sys/kernel/notes").read_bytes())  # has the build id
+        digest.update(NOTES.read_bytes())
     except OSError:
         digest.update(btf.read_bytes())
     libbcc = find_libbcc()

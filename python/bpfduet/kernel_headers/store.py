@@ -6,29 +6,14 @@ import atexit
 import functools
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from ..private_files import usual_folder
+
 STALE_SECONDS = 3600.0
-
-
-def is_private(path: Path) -> bool:
-    """Whether only root and this user can change what `path`, a folder, holds or leads to."""
-    path = Path(os.path.abspath(path))
-    for folder in (path, *path.parents):
-        try:
-            info = os.lstat(folder)
-        except OSError:
-            return False
-        if not stat.S_ISDIR(info.st_mode) or info.st_uid not in (0, os.geteuid()):
-            return False
-        others = info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if others and (folder == path or not info.st_mode & stat.S_ISVTX):
-            return False
-    return True
 
 
 @functools.lru_cache(maxsize=None)
@@ -43,22 +28,8 @@ def cache_folder() -> Path:
 
     The private one lives in the folder for temporary files and as long as the process.
     """
-    places = []
-    if os.environ.get("XDG_CACHE_HOME", "").startswith("/"):
-        places.append(Path(os.environ["XDG_CACHE_HOME"]))
-    if os.geteuid() == 0:
-        places.append(Path("/var/cache"))
-    elif os.environ.get("HOME", "").startswith("/"):
-        places.append(Path(os.environ["HOME"]) / ".cache")
-    for place in places:
-        path = (Path(os.path.realpath(place)) / "bpfduet")
-        try:
-            path.mkdir(mode=0o755, parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if is_private(path) and os.access(path, os.W_OK):
-            return path
-    return _private_folder()
+    usual = usual_folder()
+    return Path(usual) if usual else _private_folder()
 
 
 def write_file(path: Path, content: bytes) -> None:

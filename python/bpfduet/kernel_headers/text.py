@@ -99,9 +99,11 @@ def defined_by(text: str) -> Tuple[Set[str], Set[str]]:
     return tags, names
 
 
-def read_sources(source: str, include_dirs: Sequence[Path]) -> Tuple[str, Tuple[str, ...]]:
+def read_sources(source: str, include_dirs: Sequence[Path], looked_for: Optional[Set[Path]] = None
+                 ) -> Tuple[str, Tuple[str, ...]]:
     """The text of a program, as `bcc_side` gives it, and behind it of what it includes from
-    `include_dirs`; other headers it names."""
+    `include_dirs`; other headers it names. ``looked_for`` gets all the files that would be
+    included, were they there."""
     texts: List[str] = []
     unknown: Set[str] = set()
     done: Set[Path] = set()
@@ -111,6 +113,8 @@ def read_sources(source: str, include_dirs: Sequence[Path]) -> Tuple[str, Tuple[
         text = bcc_side(text)
         texts.append(text)
         for _, name in _INCLUDE.findall(text):
+            if looked_for is not None:
+                looked_for.update(d / name for d in dirs)
             path = next((d / name for d in dirs if (d / name).is_file()), None)
             if path is None:
                 unknown.add(name)
