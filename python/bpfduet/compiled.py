@@ -37,6 +37,7 @@ PLAIN_MAPS = frozenset([
 SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
 # Maps of maps: nothing here fills them.
 _OUTER_MAPS = ("array_of_maps", "hash_of_maps")
+_RDONLY_PROG = 1 << 7       # BPF_F_RDONLY_PROG
 # Helpers that get a function; BCC has no way to hand one over.
 _TAKES_FUNCTION = {164: "bpf_for_each_map_elem", 170: "bpf_timer_set_callback", 180: "bpf_find_vma",
                    181: "bpf_loop", 209: "bpf_user_ringbuf_drain"}
@@ -145,6 +146,8 @@ def _map_attributes(lib: Any, fd: int) -> Tuple[int, int, int, int, int]:
     if lib.bpf_obj_get_info(fd, info, ct.byref(size)) != 0:
         raise NotCovered("the kernel does not describe its maps")
     kind, _, key, value, entries, flags = info
+    if MAP_TYPES.get(kind) in ("devmap", "devmap_hash"):
+        flags &= ~_RDONLY_PROG      # the kernel's own, which it does not take
     return kind, key, value, entries, flags
 
 

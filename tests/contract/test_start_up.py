@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -361,13 +362,21 @@ def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) 
     assert entry.read_bytes() == whole and entry.stat().st_uid == os.geteuid()
 
 
-def test_what_the_kernel_refuses_is_compiled(cache: Path, workloads: Path) -> None:
-    """By BCC, in its own process, without a word, whatever is in the file."""
+def test_a_kept_object_that_the_kernel_refuses(cache: Path, workloads: Path) -> None:
+    """Its log is told, nothing is traced, and the next start has another."""
     assert compilations("opensnoop") == 1
     well_sealed_nonsense(programs(cache)[0])
-    done, run_again = traced("opensnoop", ["--", *map(str, opens(workloads, 23))])
-    assert (done.status, done.stderr, seen(done)) == (0, b"", 23)
+    trace = ["--", *map(str, opens(workloads, 23))]
+    done, run_again = traced("opensnoop", trace)
+    assert (done.status, done.stdout) == (1, b"")
+    *log, sentence = done.stderr.decode().splitlines()
+    assert any("BEGIN PROG LOAD LOG" in line for line in log)
+    assert sentence == ("opensnoop: the kernel refuses the object (its log is above), but takes the "
+                        "same programs from BCC: what was kept has been thrown away, so run it again")
     assert sum('bpfduet", "run", ' in line for line in run_again) == 2, run_again
+    assert not any('"%s"' % (workloads / "opens") in line.split("[")[0] for line in run_again)
+    done = finished(command("opensnoop", trace))
+    assert (done.status, done.stderr, seen(done)) == (0, b"", 23)
 
 
 def test_eight_at_once(cache: Path) -> None:
@@ -501,35 +510,53 @@ def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
         assert b"; return *(volatile int *)" in done.stderr
 
 
-def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None:
-    """A map of another type: that is remembered, and BCC compiles, once each time."""
-    trace_pipe_is_free()
-    tool = tool_with(tmp_path, "jumps", "\ttargets.call(args, 3);\n",
-                     "BPF_PROG_ARRAY(targets, 4);\n")
-    for count in (1, 0):
-        done, programs_run = traced(tool, ["--", "true"])
-        assert (done.status, done.stderr) == (0, b"")
-        assert sum("bpfduet.bcc import child" in line for line in programs_run) == count
-        assert not any("bpfduet-loader" in line for line in programs_run)
-    assert [path.stat().st_size for path in programs(cache)] == [len(sealed(b""))]
-
-
 def test_all_tools_are_objects(cache: Path, tracefs: None) -> None:
-    """But for those whose arguments BCC reads by code for one binary."""
+    """Each of them, without anything that options decide."""
     source = """
 import sys
 sys.path.insert(0, %r)
-from pathlib import Path
 from bpfduet import paths
-from bpfduet.bcc import start
+from bpfduet.bcc import objects, start
 for name in paths.names():
-    print(name, bool(start._compile(paths.find(name), {})))
+    print(name, objects.section(start._compile(paths.find(name), start._Made({}, {})), ".bpfduet") is not None)
 """ % str(ROOT / "python")
     done = finished([sys.executable, "-c", source])
     assert done.status == 0, done.stderr
     made = dict(line.decode().split() for line in done.lines())
-    assert len(made) >= 30
-    assert [name for name, good in made.items() if good == "False"] == ["usdtsnoop"]
+    assert len(made) >= 30 and set(made.values()) == {"True"}
+
+
+def test_without_the_engine(cache: Path, tmp_path: Path) -> None:
+    """A package of Python alone: what is missing, and nothing is compiled. Its options are shown."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("bpfduet", "python", "shared_bpf", "headers", "VERSION"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tree / name)
+    done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--", "true"])
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == (
+        f"the engine is missing ({tree}/build/bin/bpfduet-loader): 'make' builds it, "
+        "'make install' installs it")
+    assert not programs(cache)
+    done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--help"])
+    assert (done.status, done.stderr) == (0, b"") and done.stdout.startswith(b"Usage: opensnoop ")
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_an_answer_without_the_compiler(cache: Path, args: List[str]) -> None:
+    """The same from Python as from the engine, and what cannot be written is said."""
+    answers = set()
+    for _ in range(2):
+        done = finished(command("opensnoop", args))
+        assert (done.status, done.stderr) == (0, b"")
+        answers.add(done.stdout)
+        with open("/dev/full", "wb") as full:
+            unheard = subprocess.run(command("opensnoop", args), stdout=full,
+                                     stderr=subprocess.PIPE, check=False)
+        assert (unheard.returncode, unheard.stderr) == (
+            1, b"opensnoop: cannot write the output: No space left on device\n")
+        compilations("opensnoop")
+    assert len(answers) == 1
 
 
 # -- the loader and kept objects ---------------------------------------------------------------
