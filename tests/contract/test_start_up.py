@@ -559,6 +559,79 @@ def test_an_answer_without_the_compiler(cache: Path, args: List[str]) -> None:
     assert len(answers) == 1
 
 
+# -- objects for one binary ----------------------------------------------------------------------
+
+
+def probing(folder: Path, name: str, *flags: str) -> Path:
+    """A program with probes."""
+    program = folder / name
+    subprocess.run(["gcc", "-O1", "-o", str(program), str(ROOT / "tests/workload/beacons.c"), *flags],
+                   check=True)
+    return program
+
+
+def probed(program: Path, probe: str, *options: str) -> Tuple[int, List[int]]:
+    """A run of usdtsnoop: how many times BCC compiled, and the first arguments."""
+    done, programs_run = traced("usdtsnoop", ["--format", "csv", *options,
+                                              f"{program}:beacons:{probe}", "--", str(program), "3"])
+    assert (done.status, done.stderr) == (0, b""), done
+    return (sum("bpfduet.bcc import child" in line for line in programs_run),
+            [int(line.split(b",")[4]) for line in done.lines()[1:]])
+
+
+@pytest.mark.parametrize("build_id", ["sha1", "none"])
+def test_a_binary_is_a_part_of_the_key(cache: Path, tmp_path: Path, build_id: str) -> None:
+    """The same object for other options; another for another probe, and for a binary that was
+    built anew, where the arguments are elsewhere."""
+    flag = f"-Wl,--build-id={build_id}"
+    program = probing(tmp_path, "probed", flag)
+    assert probed(program, "one") == (1, [0, 1, 2])
+    assert probed(program, "one", "--comm", "probed", "--uid", "0") == (0, [0, 1, 2])
+    assert probed(program, "narrow") == (1, [0, -1, -2])
+    program = probing(tmp_path, "probed", flag, "-O0")
+    assert probed(program, "narrow") == (1, [0, -1, -2])
+    assert probed(program, "narrow") == (0, [0, -1, -2])
+    copy = tmp_path / "copy"
+    shutil.copy(program, copy)
+    # known by its build id, or else by when it was written
+    assert probed(copy, "narrow") == (0 if build_id == "sha1" else 1, [0, -1, -2])
+
+
+@pytest.mark.parametrize("build_id", ["sha1", "none"])
+def test_the_loader_refuses_another_binary(cache: Path, tmp_path: Path, build_id: str) -> None:
+    """Before it loads anything: by its build id, or size and date; another probe, too."""
+    flag = f"-Wl,--build-id={build_id}"
+    program, other = probing(tmp_path, "probed", flag), probing(tmp_path, "other", flag, "-O0")
+    probed(program, "one")
+    kept = tmp_path / "kept.o"
+    kept.write_bytes(programs(cache)[0].read_bytes())
+    done = by_loader(kept, "--format", "csv", f"{program}:beacons:one", "--", str(program), "3")
+    assert (done.status, done.stderr, len(done.lines())) == (0, b"", 4)
+    for target in (f"{other}:beacons:one", f"{program}:beacons:wide"):
+        trace = ["strace", "-f", "-qq", "-e", "trace=bpf", "-o", str(tmp_path / "log")]
+        done = finished([*trace, str(LOADER), str(kept), target, "--", str(program), "3"])
+        assert (done.status, done.stdout) == (1, b"")
+        assert one_sentence(done, "usdtsnoop") == (
+            "cannot attach usdt__hit (usdt/): BCC compiled the object for another binary than "
+            f"'{target.split(':')[0]}', or another probe: 'bpfduet run' compiles it for each")
+        assert "BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_KPROBE" not in (tmp_path / "log").read_text()
+
+
+def test_a_damaged_table_of_probes(cache: Path, tmp_path: Path) -> None:
+    program = probing(tmp_path, "probed")
+    probed(program, "one")
+    raw = programs(cache)[0].read_bytes()
+    for old, new, sentence in (
+            (b'"places":[{"offset"', b'"places":[{"offsex"', "the table of probes is damaged"),
+            (b'"usdt":[{"program"', b'"usdx":[{"program"', "for another binary"),
+            (b'"semaphore":0', b'"semaphore":-', "is damaged")):
+        assert raw.count(old) >= 1
+        (tmp_path / "kept.o").write_bytes(raw.replace(old, new))
+        done = by_loader(tmp_path / "kept.o", f"{program}:beacons:one", "--", str(program), "3")
+        assert (done.status, done.stdout) == (1, b"")
+        assert sentence in one_sentence(done, "usdtsnoop")
+
+
 # -- the loader and kept objects ---------------------------------------------------------------
 
 

@@ -122,6 +122,13 @@ class _Made(NamedTuple):
     values: Dict[str, Any]                                  # of constants that are compiled in
     probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]    # by program, and their binaries
 
+    def place(self, entry: kept.Entry) -> kept.Entry:
+        """Where such an object is kept: wherever the binary is, if it is the same."""
+        if not self.values and not self.probes:
+            return entry
+        return entry.of(self.values, {name: (wanted.provider, wanted.name, identity)
+                                      for name, (wanted, identity) in self.probes.items()})
+
 
 def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes],
           session: Session) -> bytes:
@@ -165,8 +172,7 @@ def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
     """The object of an entry, which is made if it is not there."""
     if entry is None:
         return _compile(source, made)
-    if made.values or made.probes:
-        entry = entry.of(*made)
+    entry = made.place(entry)
     raw = entry.read()
     if raw is None:
         with entry.alone():
@@ -218,17 +224,17 @@ def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: i
     _compile(source, _Made(values, probes), explain=True, off=session.left_out(),
              pinned={name: os.fsdecode(path) for name, path in chosen.maps.items()})
     if entry:
-        _throw_away(entry, chosen.configs, probes)
+        _throw_away(entry, _Made(chosen.configs, probes))
     raise Error("the kernel refuses the object (its log is above), but takes the same programs from "
                 "BCC: what was kept has been thrown away, so run it again", said)
 
 
-def _throw_away(entry: kept.Entry, values: Dict[str, Any],
-                probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]) -> None:
-    """Remove the objects that a run with these options uses."""
+def _throw_away(entry: kept.Entry, made: _Made) -> None:
+    """Remove the objects that a run of these values and probes uses."""
     fixed = set()
-    for one in (entry, entry.of({}, probes)):
+    for one in (entry, _Made({}, made.probes).place(entry)):
         raw = one.read()
         fixed.update(_about(raw).get("fixed", ()) if raw else ())
         one.remove()
-    entry.of({name: value for name, value in values.items() if name in fixed}, probes).remove()
+    values = {name: value for name, value in made.values.items() if name in fixed}
+    made._replace(values=values).place(entry).remove()
