@@ -294,8 +294,8 @@ static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool 
 	path = binary__find(target, pid, error);
 	if (!path)
 		return false;
-	ok = keep_link(a, bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path, offset,
-							  &opts));
+	ok = keep_link(a,
+		       bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path, offset, &opts));
 	if (!ok && errno == ENOENT)
 		buf__printf(error, "there is no function '%s' in '%s', or no such file", symbol,
 			    target);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "file.h"
@@ -89,6 +90,41 @@ static bool is_of_this_kernel(const struct json *root)
 	       is_content(KERNEL_NOTES, string_of(root, "notes"));
 }
 
+/* Whether a module is loaded, and is the one whose types the object was compiled with. */
+static bool is_loaded(const struct json *module)
+{
+	const char *name = string_of(module, "name");
+	char path[256];
+	struct stat info;
+	uint64_t size;
+
+	if (!*name || strchr(name, '/') || !number_of(module, "btf", &size))
+		return false;
+	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", name);
+	if (stat(path, &info) || (uint64_t)info.st_size != size)
+		return false;
+	snprintf(path, sizeof(path), "/sys/module/%s/notes/.note.gnu.build-id", name);
+	return is_content(path, string_of(module, "notes"));
+}
+
+static bool check_modules(const struct json *root, struct buf *error)
+{
+	const struct json *module;
+
+	json__for_each(module, json__get(root, "modules"))
+	{
+		if (is_loaded(module))
+			continue;
+		buf__printf(error,
+			    "BCC compiled the object with types of the kernel's module '%s', which "
+			    "is not loaded or is another now: load it, or compile the object again "
+			    "with 'bpfduet run'",
+			    string_of(module, "name"));
+		return false;
+	}
+	return true;
+}
+
 bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct buf *error)
 {
 	const struct json *root, *format;
@@ -124,6 +160,8 @@ bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct
 				 "again with 'bpfduet run'");
 		return false;
 	}
+	if (!check_modules(root, error))
+		return false;
 	b->image = from_hex(string_of(root, "image"), &b->size);
 	b->compiled = b->image ? malloc(b->size + 1) : NULL;
 	if (!b->compiled) {

@@ -55,8 +55,7 @@ static char *find_library(const char *root, const char *name)
 {
 	char *pattern, *path;
 
-	if (name[strspn(name, LIBRARY_LETTERS)] ||
-	    asprintf(&pattern, "lib%s.so.[0-9]*", name) < 0)
+	if (name[strspn(name, LIBRARY_LETTERS)] || asprintf(&pattern, "lib%s.so.[0-9]*", name) < 0)
 		return NULL;
 	path = find_in_library_folders(root, pattern);
 	free(pattern);

@@ -79,8 +79,7 @@ static int run_spec(const struct spec *spec, const struct object *object, bool f
 	output_stream__init(&out, STDOUT_FILENO, 0);
 	switch (options__parse(&options, spec, argc - 1, argv + 1, &out.buf, &err)) {
 	case OPTIONS_RUN:
-		status = run__tool(object->elf, object->size, &options, foreign,
-				   object->log_fd);
+		status = run__tool(object->elf, object->size, &options, foreign, object->log_fd);
 		break;
 	case OPTIONS_DONE:
 		status = print_reply(spec, &out);

@@ -17,7 +17,8 @@ struct kernel_half {
 	int cpus;
 	/*
 	 * Set before the load: a file, if the caller tells why an object of BCC's was refused, else
-	 * -1. If it was, what the kernel said goes there, `refused` says so, and nothing is printed.
+	 * -1. If it was, what the kernel said goes there, `refused` says so, and nothing is
+	 * printed.
 	 */
 	int log_fd;
 	bool refused;

@@ -507,8 +507,7 @@ static void finish(struct run *run)
 	flush_err(run);
 }
 
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
-	      int log_fd)
+int run__tool(const void *elf, size_t size, const struct options *options, bool foreign, int log_fd)
 {
 	struct run run = {
 		.spec = options->spec,

@@ -680,6 +680,34 @@ def test_objects_that_are_refused(kept: Callable[..., Path], old: bytes, new: by
     assert sentence in one_sentence(done, "opensnoop")
 
 
+@pytest.mark.parametrize("module, good", [
+    ({"name": "vmlinux", "notes": "", "btf": Path("/sys/kernel/btf/vmlinux").stat().st_size}, True),
+    ({"name": "vmlinux", "notes": "", "btf": 1}, False),
+    ({"name": "vmlinux", "notes": "00", "btf": Path("/sys/kernel/btf/vmlinux").stat().st_size}, False),
+    ({"name": "bpfduet_missing", "notes": "", "btf": 0}, False),
+    ({"name": "../btf/vmlinux", "notes": "", "btf": 1}, False), ({}, False)])
+def test_modules_of_the_kernel(kept: Callable[..., Path], tmp_path: Path,
+                               module: Dict[str, object], good: bool) -> None:
+    """One whose types the object was compiled with has to be loaded, and of the same build."""
+    path = kept("opensnoop")
+    found = objects.section(path.read_bytes(), objects.BCC_SECTION)
+    assert found
+    about = json.loads(found)
+    assert about["modules"] == []
+    (tmp_path / "about").write_text(json.dumps({**about, "modules": [module]}))
+    objcopy = sorted(Path("/usr/bin").glob("llvm-objcopy*"))[-1]
+    subprocess.run([str(objcopy), f"--update-section={objects.BCC_SECTION}={tmp_path}/about",
+                    str(path)], check=True)
+    done = by_loader(path, "--", "true")
+    if good:
+        assert (done.status, done.stderr) == (0, b"")
+        return
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == (
+        f"BCC compiled the object with types of the kernel's module '{module.get('name', '')}', which "
+        "is not loaded or is another now: load it, or compile the object again with 'bpfduet run'")
+
+
 def test_places_of_constants_are_checked(kept: Callable[..., Path], cache: Path) -> None:
     """An instruction behind the end, one that is no placeholder, a negative one."""
     path = kept("opensnoop")

@@ -27,7 +27,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Se
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
 from ..bcc_frontend import configs_of, described_types, pinned_sets
-from ..compiled import Compiled, NotCovered, NotLate, Table
+from ..compiled import Compiled, NotCovered, NotLate
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
@@ -129,6 +129,7 @@ class _Compilation:
         self._values = values
         self._folders = [HEADERS, source.resolve().parent]
         self._pinned = pinned_sets(self._text)
+        self._modules: Sequence[str] = ()
         whole, _ = kernel_headers.read_sources(self._text, self._folders)
         self._headers = whole[len(kernel_headers.bcc_side(self._text)):]
         self._whole = whole
@@ -175,6 +176,7 @@ class _Compilation:
         headers = kernel_headers.folder_for(self._before + self._text, self._folders)
         headers.apply(os.environ)
         os.chdir(headers.path or "/")   # BCC looks for headers there first
+        self._modules = headers.modules
 
     def _plain_flags(self) -> List[str]:
         return [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
@@ -249,10 +251,17 @@ class _Compilation:
             "image": constants.image.hex(), "fixed": constants.fixed, "unknown": constants.unknown,
             "programs": late, "usdt": [probe.table() for probe in self._probes],
             "pinned": _pinned_paths(self._whole, names),
+            "modules": [_module_identity(name) for name in self._modules],
             "said": _said()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
+
+
+def _module_identity(name: str) -> Dict[str, Any]:
+    """What tells a module of the kernel from another build of it."""
+    return {"name": name, "notes": _hex_of(Path(f"/sys/module/{name}/notes/.note.gnu.build-id")),
+            "btf": (kernel_headers.VMLINUX.parent / name).stat().st_size}
 
 
 def _pinned_paths(whole: str, maps: Iterable[str]) -> List[Dict[str, str]]:
