@@ -13,6 +13,7 @@ import pytest
 
 import kept
 from bpfduet.bcc import usdt
+from contract.support import own_run, write_tool
 from frontends import FRONTENDS, PATIENCE_S, Argument, Result, Running, run, watch
 from parity.same import assert_same
 
@@ -104,6 +105,85 @@ def test_a_relative_path(workloads: Path, tmp_path: Path, frontend: str) -> None
     done = run(frontend, "usdtsnoop", ["--format", "csv", "./scattered:app:twice", "--",
                                        "./scattered", str(COUNT)], cwd=tmp_path)
     assert first_arguments(done) == expected("twice")
+
+
+TWO = """// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#define BPFDUET_USDT
+#include "bpfduet.h"
+
+BPF_ARRAY(sums, s64, 2);
+
+USDT(one, "")
+{
+	s64 n = 0;
+
+	if (task_matches() && !bpf_usdt_readarg(1, ctx, &n))
+		sums.atomic_increment(0, n);
+	return 0;
+}
+
+USDT(other, "")
+{
+	s64 n = 0;
+
+	if (task_matches() && !bpf_usdt_readarg(2, ctx, &n))
+		sums.atomic_increment(1, n);
+	return 0;
+}
+
+LICENSE("Dual BSD/GPL");
+"""
+TWO_SPEC = """summary = "two probes"
+
+[[option]]
+name = "one"
+type = "path"
+required = true
+help = "of the first"
+
+[[option]]
+name = "other"
+type = "path"
+help = "of the second"
+
+[[program]]
+name = "usdt__one"
+target = "{one}"
+
+[[program]]
+name = "usdt__other"
+target = "{other}"
+when = ["other"]
+
+[[report]]
+map = "sums"
+kind = "table"
+
+[[report.column]]
+heading = "SUM"
+field = "value"
+"""
+
+
+def test_two_programs(workloads: Path, tmp_path: Path) -> None:
+    """Each has its probe, of its binary; one of them only if it is wanted. An argument that cannot
+    be read does not matter to a program that does not."""
+    source = write_tool(tmp_path, "two", TWO, TWO_SPEC)
+    beacons, _ = str(workloads / "beacons"), scattered(tmp_path, "pie")
+    script = f"{beacons} {COUNT}; {tmp_path}/scattered {COUNT}"
+    one = f"--one={tmp_path}/scattered:app:twice"
+    sums = [sum(expected("twice")), sum(n << 40 for n in range(COUNT)) * -1]
+    for args, found in (([one], [sums[0]]),
+                        ([one, f"--other={beacons}:beacons:wide"], sums),
+                        ([f"--one={beacons}:beacons:one", f"--other={beacons}:beacons:wide"],
+                         [sum(range(COUNT)), sums[1]])):
+        done = own_run("bcc", source, [*args, "--format", "csv", "--", "sh", "-c", script])
+        assert (done.status, done.stderr) == (0, b""), done
+        values = [int(line) for line in done.lines()[1:]]
+        assert [value for value in values if value] == found
+    done = own_run("bcc", source, [one, f"--other={tmp_path}/scattered:app:mixed", "--", "sh", "-c",
+                                   script])
+    assert (done.status, done.stderr) == (0, b"")
 
 
 # -- semaphores ----------------------------------------------------------------------------------

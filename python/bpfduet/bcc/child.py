@@ -3,10 +3,11 @@
 
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
-input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [FILE, PROVIDER, NAME, SHOWN]},
-"parent": PID}``, where a string's value is hexadecimal. The object comes out on standard output; standard error must be a file that can be
-read, for what is in it becomes part of the object. If there is no object, the exit status is one of
-``FAILED``, with a sentence on standard output.
+input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [WANTED, IDENTITY]},
+"parent": PID}``, where a string's value is hexadecimal; WANTED and IDENTITY are usdt's. The object
+comes out on standard output; standard error must be a file that can be read, for what is in it
+becomes part of the object. If there is no object, the exit status is one of ``FAILED``, with a
+sentence on standard output.
 
 With ``"explain": true, "off": [PROGRAM], "pinned": {MAP: FILE}`` no object comes out: the programs
 are loaded as BCC loads them, which writes the verifier's log to standard error.
@@ -123,7 +124,8 @@ def _laid_out(configs: Dict[str, Config], late: Set[str], values: Dict[str, Any]
 class _Compilation:
     """One source on its way to an object."""
 
-    def __init__(self, source: Path, values: Dict[str, Any], probes: Dict[str, usdt.Wanted]):
+    def __init__(self, source: Path, values: Dict[str, Any],
+                 probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]):
         self._source = source
         self._text = source.read_text()
         self._values = values
@@ -133,9 +135,11 @@ class _Compilation:
         whole, _ = kernel_headers.read_sources(self._text, self._folders)
         self._headers = whole[len(kernel_headers.bcc_side(self._text)):]
         self._whole = whole
-        self._probes = [usdt.Probe(program.name, probes.get(program.name))
-                        for program in programs_of(self._text) if program.kind == "usdt"]
-        self._before = _before([probe.readers(self._text) for probe in self._probes])
+        programs = [program for program in programs_of(self._text) if program.kind == "usdt"]
+        self._probes = [usdt.Probe(program.name, *probes.get(program.name, ()))
+                        for program in programs]
+        self._before = _before([probe.readers(_body(self._text, program.place))
+                                for probe, program in zip(self._probes, programs)])
 
     def object(self) -> bytes:
         """The object file. Raises Error, SpecError, NotCovered."""
@@ -273,6 +277,12 @@ def _pinned_paths(whole: str, maps: Iterable[str]) -> List[Dict[str, str]]:
     return found
 
 
+def _body(text: str, place: int) -> str:
+    """A function, from its macro to the brace that ends it."""
+    end = text.find("\n}", place)
+    return text[place:end if end >= 0 else len(text)]
+
+
 def _before(functions: List[str]) -> str:
     """What comes before a source's own text, whose lines keep their numbers."""
     return "\n".join(["#include <uapi/linux/ptrace.h>", *functions, "#line 1", ""]) \
@@ -324,7 +334,8 @@ def main() -> int:
     _end_with(request["parent"])
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
-    probes = {name: usdt.Wanted(*one) for name, one in request["probes"].items()}
+    probes = {name: (usdt.Wanted(*wanted), usdt.Identity(*identity))
+              for name, (wanted, identity) in request["probes"].items()}
     sentence: Optional[str] = None
     status = 0
     try:

@@ -191,7 +191,7 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
                           for name, value in made.values.items()},
-               "probes": {name: wanted for name, (wanted, _) in made.probes.items()}, **more}
+               "probes": made.probes, **more}
     with tempfile.TemporaryFile(buffering=0) as noise:
         done = subprocess.run(
             [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])],

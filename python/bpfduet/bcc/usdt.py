@@ -84,8 +84,10 @@ class Binary:
         self._path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            self._size = os.fstat(self._fd).st_size
             self._read_headers()
         except (struct.error, IndexError) as error:
+            os.close(self._fd)
             raise Error(f"'{path}' is no program or library of x86-64") from error
 
     def close(self) -> None:
@@ -99,19 +101,24 @@ class Binary:
         self.close()
 
     def _read_headers(self) -> None:
-        header = _HEADER.unpack(os.pread(self._fd, _HEADER.size, 0))
+        header = _HEADER.unpack(self._read(0, _HEADER.size))
         if header[0][:6] != b"\x7fELF\2\1" or header[2] != _X86_64:
             raise IndexError
         self.moves = header[1] != _EXECUTABLE   # it is loaded at any address
-        segments = os.pread(self._fd, _SEGMENT.size * header[10], header[5])
+        segments = self._read(header[5], _SEGMENT.size * header[10])
         self._loads = [one for one in _SEGMENT.iter_unpack(segments) if one[0] == _LOAD]
-        raw = os.pread(self._fd, _SECTION.size * header[12], header[6])
+        raw = self._read(header[6], _SECTION.size * header[12])
         self._sections = list(_SECTION.iter_unpack(raw))
         names = self._content(self._sections[header[13]]) if self._sections else b""
         self._names = [_string(names, one[0]) for one in self._sections]
 
     def _content(self, section: Tuple[int, ...]) -> bytes:
-        return b"" if section[1] == _NOBITS else os.pread(self._fd, section[5], section[4])
+        return b"" if section[1] == _NOBITS else self._read(section[4], section[5])
+
+    def _read(self, place: int, size: int) -> bytes:
+        """A part of the file, as far as there is one."""
+        size = min(size, self._size - place)
+        return os.pread(self._fd, size, place) if size > 0 else b""
 
     def _named(self, name: str) -> Optional[Tuple[int, ...]]:
         return next((one for one, other in zip(self._sections, self._names)
@@ -151,17 +158,19 @@ class Binary:
         """The address of a variable, if there is one of that name and no other."""
         found = set()
         for section in self._sections:
-            if section[1] not in (_SYMTAB, _DYNSYM):
+            if section[1] not in (_SYMTAB, _DYNSYM) or section[6] >= len(self._sections):
                 continue
-            strings = self._content(self._sections[section[6]])
-            for where, _, _, defined, address, _ in _SYMBOL.iter_unpack(self._content(section)):
+            strings, symbols = self._content(self._sections[section[6]]), self._content(section)
+            whole = len(symbols) // _SYMBOL.size * _SYMBOL.size
+            for where, _, _, defined, address, _ in _SYMBOL.iter_unpack(symbols[:whole]):
                 if defined and _string(strings, where) == name.encode():
                     found.add(int(address))
         return found.pop() if len(found) == 1 else None
 
 
 def _string(strings: bytes, place: int) -> bytes:
-    return strings[place:strings.index(b"\0", place)] if place < len(strings) else b""
+    end = strings.find(b"\0", place)
+    return strings[place:end if end >= 0 else len(strings)]
 
 
 def _notes(content: bytes) -> Iterator[bytes]:
@@ -171,8 +180,9 @@ def _notes(content: bytes) -> Iterator[bytes]:
         name_size, size, kind = _NOTE.unpack_from(content, place)
         name = place + _NOTE.size
         start = name + (name_size + 3 & ~3)
-        if kind == _NT_STAPSDT and content[name:name + name_size] == b"stapsdt\0" and size >= 24:
-            yield content[start:start + size]
+        note = content[start:start + size]
+        if kind == _NT_STAPSDT and content[name:name + name_size] == b"stapsdt\0" and len(note) >= 24:
+            yield note
         place = start + (size + 3 & ~3)
 
 
@@ -195,10 +205,12 @@ def _missing(wanted: Wanted) -> Error:
 
 
 class Probe:
-    """A probe of a binary, for the program ``function``; ``wanted`` is None if it stays out of
-    this run: then it has no arguments. Raises OSError and Error."""
+    """A probe of a binary, which is known by its ``identity``, for the program ``function``;
+    ``wanted`` is None if that stays out of this run: then it has no arguments. Raises OSError and
+    Error."""
 
-    def __init__(self, function: str, wanted: Optional[Wanted]):
+    def __init__(self, function: str, wanted: Optional[Wanted] = None,
+                 identity: Optional[Identity] = None):
         self._function = function
         self._wanted = wanted
         self._places: List[Place] = []
@@ -216,6 +228,8 @@ class Probe:
                             for place in self._places]
         if not self._places:
             raise _missing(wanted)
+        if self._identity != identity:
+            raise Error(f"'{wanted.shown}' was replaced meanwhile: try again")
         self._key = self._choose_key()
 
     def _choose_key(self) -> str:
@@ -233,7 +247,7 @@ class Probe:
         return address % _PAGE if "%" in self._key else number + 1
 
     def readers(self, text: str) -> str:
-        """Functions, in one line, for what the program's ``text`` reads. Raises Error for an
+        """Functions, in one line, for what the program's own ``text`` reads. Raises Error for an
         argument that it reads and BPF cannot."""
         numbers = {int(number) for number in _READ.findall(text)}
         return " ".join(self._reader(number, number in numbers)
