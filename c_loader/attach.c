@@ -317,15 +317,14 @@ static bool attach_places(struct attachments *a, struct bpf_program *prog,
 	const struct json *entry;
 	struct bcc_place place;
 	char path[32];
+	size_t n = 0;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
 	json__for_each(entry, probe->places)
 	{
-		if (!bcc_place__read(&place, entry)) {
-			buf__puts(error, "the table of probes is damaged: compile the object again "
-					 "with 'bpfduet run'");
-			return false;
-		}
+		if (!bcc_place__read(&place, entry))
+			goto damaged;
+		n++;
 		opts.ref_ctr_offset = place.semaphore;
 		opts.bpf_cookie = place.cookie;
 		if (keep_link(a, bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path,
@@ -335,7 +334,12 @@ static bool attach_places(struct attachments *a, struct bpf_program *prog,
 			    reason(errno));
 		return false;
 	}
-	return true;
+	if (n)
+		return true;
+damaged:
+	buf__puts(error, "the table of probes is damaged: compile the object again with "
+			 "'bpfduet run'");
+	return false;
 }
 
 /* BINARY:PROVIDER:NAME */

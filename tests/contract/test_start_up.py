@@ -24,6 +24,7 @@ from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgr
 from parity.same import STAMP, masked
 from support import (SPDX, alive, counting_tool, held, one_sentence, opens, own_run, seen,
                      still_there, trace_pipe_is_free, wait_for_mapping, write_tool)
+from test_pin import mount_bpffs
 
 # In guests nearly all other tests start what was kept.
 pytestmark = pytest.mark.host_only
@@ -508,6 +509,34 @@ def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
         assert done.status == 1 and done.stderr.count(b"verifier rejects") == 1
         assert done.stderr.count(b"invalid mem access") == 1
         assert b"; return *(volatile int *)" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["1000", "x", ""])
+def test_the_engines_variable(cache: Path, given: str) -> None:
+    """Set by somebody else, it is no traceback."""
+    done = finished(command("opensnoop", ["--", "true"]), BPFDUET_EXPLAIN=given)
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == "BPFDUET_EXPLAIN is for the engine alone: unset it"
+
+
+def test_pins_are_opened_where_they_are(cache: Path, tmp_path: Path) -> None:
+    """What the kernel refuses is explained with the maps that were named, relative to here."""
+    source = tool_with(tmp_path, "filtered", "\tif (!container_matches())\n\t\treturn 0;\n"
+                       "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n",
+                       spec='\n[[option]]\nname = "cgroupmap"\ntype = "path"\nhelp = "these"\n'
+                            'map = "filter_cgroup_set"\n')
+    text = Path(source).read_text()
+    Path(source).write_text("#define BPFDUET_CONTAINERS\n" + text)
+    folder = mount_bpffs() / f"bpfduet-explained-{os.getpid()}"
+    folder.mkdir()
+    try:
+        subprocess.run(["bpftool", "map", "create", str(folder / "set"), "type", "hash", "key", "8",
+                        "value", "8", "entries", "4", "name", "set"], check=True)
+        done = finish(start(command(source, ["--cgroupmap", "./set"]), cwd=folder))
+    finally:
+        (folder / "set").unlink(missing_ok=True)
+        folder.rmdir()
+    assert done.status == 1 and b"invalid mem access" in done.stderr, done
 
 
 def test_all_tools_are_objects(cache: Path, tracefs: None) -> None:

@@ -165,10 +165,10 @@ class _Compilation:
         Error for what the kernel refuses."""
         from bcc.libbcc import lib
         self._find_headers()
-        flags = self._plain_flags()
-        flags += [compiled.define(f"DUET_SET_{name}", value) for name, value in self._values.items()]
-        flags += [compiled.define(f"DUET_SET_{name}", explain.open_pinned(path))
-                  for name, path in pinned.items()]
+        values = {**self._values, **{name: explain.open_pinned(path)
+                                     for name, path in pinned.items()}}
+        flags = self._plain_flags() + [compiled.define(f"DUET_SET_{name}", value)
+                                       for name, value in values.items()]
         module = kernel_headers.without_kallsyms(lambda: self._module(self._text, flags))
         for name in explain.names_of(lib, module):
             plain = _plain(name.decode())

@@ -49,7 +49,7 @@ def run(name: str, argv: Sequence[Argument]) -> int:
             if reply is not None:
                 return _print(session, reply)
             if log is not None:
-                _explain(source, entry, session, int(log))
+                _explain(source, entry, session, log)
             loader = _loader()
             raw = _made(source, entry, raw, session)
         except UsageError as error:
@@ -77,7 +77,8 @@ def _loader() -> Path:
     for path in LOADERS:
         if os.access(path, os.X_OK):
             return path
-    raise Error(f"the engine is missing ({LOADERS[0]}): 'make' builds it, 'make install' installs it")
+    raise Error(f"the engine is missing ({LOADERS[0]}): 'make' builds it, 'make install' installs "
+                "it")
 
 
 def _command() -> str:
@@ -211,18 +212,22 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
 # -- why the kernel refuses a source --------------------------------------------------------------
 
 
-def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: int) -> None:
-    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of the
-    verifier, which has the source's lines, if BCC's own loading is refused as well."""
-    with open(log, "rb") as file:
-        said = file.read().decode(errors="backslashreplace")
+def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: str) -> None:
+    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of
+    the verifier, which has the source's lines, if BCC's own loading is refused as well."""
+    try:
+        with open(int(log), "rb") as file:
+            said = file.read().decode(errors="backslashreplace")
+    except (OSError, ValueError) as error:
+        raise Error(f"{EXPLAIN} is for the engine alone: unset it") from error
     chosen = session.options
     probes = _probes(source, session)
     values: Dict[str, Any] = {**chosen.configs, "own_pid": os.getpid()}
     if chosen.command or "cgroup" in chosen.roles:
         values.update(filter_cgroup=1, filter_cgroup_level=1)   # that of COMMAND is gone
     _compile(source, _Made(values, probes), explain=True, off=session.left_out(),
-             pinned={name: os.fsdecode(path) for name, path in chosen.maps.items()})
+             pinned={name: os.path.abspath(os.fsdecode(path))
+                     for name, path in chosen.maps.items()})
     if entry:
         _throw_away(entry, _Made(chosen.configs, probes))
     raise Error("the kernel refuses the object (its log is above), but takes the same programs from "

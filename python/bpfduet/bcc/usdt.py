@@ -181,7 +181,8 @@ def _notes(content: bytes) -> Iterator[bytes]:
         name = place + _NOTE.size
         start = name + (name_size + 3 & ~3)
         note = content[start:start + size]
-        if kind == _NT_STAPSDT and content[name:name + name_size] == b"stapsdt\0" and len(note) >= 24:
+        owner = content[name:name + name_size]
+        if kind == _NT_STAPSDT and owner == b"stapsdt\0" and len(note) >= 24:
             yield note
         place = start + (size + 3 & ~3)
 
