@@ -5,7 +5,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/perf_event.h>
@@ -13,18 +12,17 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "binary.h"
 #include "cgroup.h"
 #include "file.h"
 #include "requires.h"
+#include "usdt.h"
 
 /* Newer than the oldest headers this compiles with. */
 #define TCX_INGRESS 46
 #define TCX_EGRESS 47
-
-#define LIBRARY_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-"
 
 struct attachment {
 	struct bpf_link *link; /* NULL: one of the others */
@@ -273,36 +271,12 @@ static bool attach_perf(struct attachments *a, struct bpf_program *prog, const s
 /* -- uprobes -------------------------------------------------------------------------------------
  */
 
-/* The file of the library that the linker calls -lNAME; NULL if there is none. To be freed. */
-static char *find_library(const char *name)
-{
-	static const char *const folders[] = { "/usr/lib64", "/usr/lib", "/usr/lib/%s-*" };
-	char folder[128], *path = NULL, *pattern;
-	struct utsname machine;
-	glob_t found;
-	size_t i;
-
-	if (name[strspn(name, LIBRARY_LETTERS)] || uname(&machine))
-		return NULL;
-	for (i = 0; i < sizeof(folders) / sizeof(folders[0]) && !path; i++) {
-		snprintf(folder, sizeof(folder), folders[i], machine.machine);
-		if (asprintf(&pattern, "%s/lib%s.so.[0-9]*", folder, name) < 0)
-			return NULL;
-		if (!glob(pattern, 0, NULL, &found)) {
-			path = strdup(found.gl_pathv[0]);
-			globfree(&found);
-		}
-		free(pattern);
-	}
-	return path;
-}
-
 /* BINARY:SYMBOL; a symbol may be followed by +OFFSET. */
 static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool at_return,
 			  char *target, int pid, struct buf *error)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = at_return);
-	char *symbol = strrchr(target, ':'), *plus, *library;
+	char *symbol = strrchr(target, ':'), *plus, *path;
 	size_t offset = 0;
 	bool ok;
 
@@ -317,42 +291,82 @@ static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool 
 		offset = strtoull(plus + 1, NULL, 0);
 	}
 	opts.func_name = symbol;
-	library = find_library(target);
-	ok = keep_link(a, bpf_program__attach_uprobe_opts(
-				  prog, pid ? pid : -1, library ? library : target, offset, &opts));
+	path = binary__find(target, pid, error);
+	if (!path)
+		return false;
+	ok = keep_link(a,
+		       bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path, offset, &opts));
 	if (!ok && errno == ENOENT)
 		buf__printf(error, "there is no function '%s' in '%s', or no such file", symbol,
 			    target);
 	else if (!ok)
 		buf__printf(error, "'%s:%s': %s", target, symbol, reason(errno));
-	free(library);
+	free(path);
 	return ok;
 }
 
-/* BINARY:PROVIDER:NAME */
-static bool attach_usdt(struct attachments *a, struct bpf_program *prog, char *target, int pid,
-			struct buf *error)
+/*
+ * Where an object of BCC's says that the probe is. By the descriptor, so that it is the file that
+ * was looked at. The kernel counts up the semaphore in each process that has the file mapped.
+ */
+static bool attach_places(struct attachments *a, struct bpf_program *prog,
+			  const struct usdt_target *target, const struct bcc_probe *probe, int pid,
+			  struct buf *error)
 {
-	char *name = strrchr(target, ':'), *provider, *library;
-	bool ok;
+	LIBBPF_OPTS(bpf_uprobe_opts, opts);
+	const struct json *entry;
+	struct bcc_place place;
+	char path[32];
+	size_t n = 0;
 
-	if (name)
-		*name++ = '\0';
-	provider = name ? strrchr(target, ':') : NULL;
-	if (!provider) {
-		buf__printf(error, "'%s' is not BINARY:PROVIDER:PROBE", target);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
+	json__for_each(entry, probe->places)
+	{
+		if (!bcc_place__read(&place, entry))
+			goto damaged;
+		n++;
+		opts.ref_ctr_offset = place.semaphore;
+		opts.bpf_cookie = place.cookie;
+		if (keep_link(a, bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path,
+								 place.offset, &opts)))
+			continue;
+		buf__printf(error, "'%s:%s:%s': %s", target->binary, target->provider, target->name,
+			    reason(errno));
 		return false;
 	}
-	*provider++ = '\0';
-	library = find_library(target);
-	ok = keep_link(a, bpf_program__attach_usdt(prog, pid ? pid : -1, library ? library : target,
-						   provider, name, NULL));
+	if (n)
+		return true;
+damaged:
+	buf__puts(error, "the table of probes is damaged: compile the object again with "
+			 "'bpfduet run'");
+	return false;
+}
+
+/* BINARY:PROVIDER:NAME */
+static bool attach_usdt(struct attachments *a, struct bpf_program *prog,
+			const struct bcc_object *bcc, const char *text, int pid, struct buf *error)
+{
+	struct usdt_target target;
+	struct bcc_probe probe;
+	bool ok;
+
+	if (!usdt_target__open(&target, text, pid, error))
+		return false;
+	if (bcc->doc) {
+		bcc_object__find_probe(bcc, bpf_program__name(prog), &probe);
+		ok = usdt_target__fits(&target, &probe, error) &&
+		     attach_places(a, prog, &target, &probe, pid, error);
+		goto cleanup;
+	}
+	ok = keep_link(a, bpf_program__attach_usdt(prog, pid ? pid : -1, target.path,
+						   target.provider, target.name, NULL));
 	if (!ok && errno == ENOENT)
-		buf__printf(error, "there is no probe '%s:%s' in '%s', or no such file", provider,
-			    name, target);
+		usdt_target__missing(&target, error);
 	else if (!ok)
-		buf__printf(error, "'%s:%s:%s': %s", target, provider, name, reason(errno));
-	free(library);
+		buf__printf(error, "'%s:%s:%s': %s", target.binary, target.provider, target.name,
+			    reason(errno));
+cleanup:
+	usdt_target__close(&target);
 	return ok;
 }
 
@@ -386,22 +400,35 @@ static bool attach_probe(struct attachments *a, struct bpf_program *prog, char *
 	return false;
 }
 
-/* The section's name is KIND or KIND/TARGET, the spec may say another target. */
-static bool attach_user(struct attachments *a, struct bpf_program *prog, const struct program *how,
-			struct setting *s, struct buf *error)
+/*
+ * Where a program of user space belongs, and in which process (0: in any). The section's name is
+ * KIND or KIND/TARGET, the spec may say another target. To be freed; NULL without memory.
+ */
+static char *find_target(struct bpf_program *prog, const struct program *how, struct setting *s,
+			 int *pid)
 {
-	const char *section = bpf_program__section_name(prog), *slash = strchr(section, '/');
-	int pid = how ? (int)setting__number(s, how->process) : 0;
-	const char *given = how ? setting__get(s, how->target) : NULL;
-	char *target = strdup(given ? given : slash ? slash + 1 : "");
-	bool ok;
+	const char *slash = strchr(bpf_program__section_name(prog), '/'), *given;
 
+	*pid = how ? (int)setting__number(s, how->process) : 0;
+	given = how ? setting__get(s, how->target) : NULL;
+	return strdup(given ? given : slash ? slash + 1 : "");
+}
+
+static bool attach_user(struct attachments *a, struct bpf_program *prog, const struct program *how,
+			const struct places *places, struct setting *s, struct buf *error)
+{
+	const char *section = bpf_program__section_name(prog);
+	char *target;
+	bool ok;
+	int pid;
+
+	target = find_target(prog, how, s, &pid);
 	if (!target) {
 		buf__puts(error, "out of memory");
 		return false;
 	}
 	if (!strncmp(section, "usdt", 4))
-		ok = attach_usdt(a, prog, target, pid, error);
+		ok = attach_usdt(a, prog, places->bcc, target, pid, error);
 	else if (!strcmp(section, "kprobe") || !strcmp(section, "kretprobe"))
 		ok = attach_probe(a, prog, target, pid, error);
 	else
@@ -599,12 +626,48 @@ static bool attach(struct attachments *a, struct bpf_program *prog, const struct
 		return false;
 	default:
 		if (has_target(bpf_program__section_name(prog)))
-			return attach_user(a, prog, how, s, error);
+			return attach_user(a, prog, how, places, s, error);
 		if (attachments__add_plain(a, prog))
 			return true;
 	}
 	buf__puts(error, reason(errno));
 	return false;
+}
+
+static void cannot_attach(struct bpf_program *prog, const struct buf *why, struct buf *error)
+{
+	buf__printf(error, "cannot attach %s (%s): ", bpf_program__name(prog),
+		    bpf_program__section_name(prog));
+	buf__write(error, why->data, why->len);
+}
+
+bool attach__check_binary(struct bpf_program *prog, const struct bcc_object *bcc,
+			  const struct options *options, struct buf *error)
+{
+	const struct program *how = spec__find_program(options->spec, bpf_program__name(prog));
+	struct setting setting = { .options = options };
+	struct usdt_target target;
+	struct bcc_probe probe;
+	struct buf why = { 0 };
+	bool ok = false;
+	char *text;
+	int pid;
+
+	if (!bcc_object__find_probe(bcc, bpf_program__name(prog), &probe))
+		return true;
+	text = find_target(prog, how, &setting, &pid);
+	if (!text)
+		buf__puts(&why, "out of memory");
+	else if (usdt_target__open(&target, text, pid, &why)) {
+		ok = usdt_target__fits(&target, &probe, &why);
+		usdt_target__close(&target);
+	}
+	if (!ok)
+		cannot_attach(prog, &why, error);
+	free(text);
+	buf__free(&why);
+	buf__free(&setting.text);
+	return ok;
 }
 
 bool attachments__add(struct attachments *a, struct bpf_program *prog, const struct places *places,
@@ -617,11 +680,8 @@ bool attachments__add(struct attachments *a, struct bpf_program *prog, const str
 	bool ok;
 
 	ok = attach(a, prog, how, places, &setting, &why);
-	if (!ok) {
-		buf__printf(error, "cannot attach %s (%s): ", bpf_program__name(prog),
-			    bpf_program__section_name(prog));
-		buf__write(error, why.data, why.len);
-	}
+	if (!ok)
+		cannot_attach(prog, &why, error);
 	buf__free(&why);
 	buf__free(&setting.text);
 	return ok;

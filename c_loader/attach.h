@@ -4,6 +4,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "bcc_object.h"
 #include "options.h"
 
 /*
@@ -20,6 +21,7 @@ struct attachments {
 /* What a run knows of where its programs belong. */
 struct places {
 	const struct options *options;
+	const struct bcc_object *bcc; /* all zero if BCC has not compiled the object */
 	const char *cgroup; /* folder of the cgroup that the run is limited to, NULL if none */
 	bool own_cgroup; /* it was made for the run */
 };
@@ -30,6 +32,13 @@ struct places {
  */
 bool attachments__add(struct attachments *a, struct bpf_program *prog, const struct places *places,
 		      struct buf *error);
+
+/*
+ * Before the load: whether the binary of a program that BCC has compiled for one alone is that
+ * one. false with one sentence if not; true of all other programs.
+ */
+bool attach__check_binary(struct bpf_program *prog, const struct bcc_object *bcc,
+			  const struct options *options, struct buf *error);
 
 /* Attach as its section's name says, whatever the spec. false with errno set. */
 bool attachments__add_plain(struct attachments *a, struct bpf_program *prog);

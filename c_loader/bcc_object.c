@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "file.h"
-#include "json.h"
 #include "load.h"
 
 #define BCC_SECTION ".bpfduet.bcc"
@@ -21,6 +21,17 @@ static const char *string_of(const struct json *object, const char *name)
 	const struct json *found = json__get(object, name);
 
 	return found && found->type == JSON_IS_STRING ? found->string : "";
+}
+
+static bool number_of(const struct json *object, const char *name, uint64_t *number)
+{
+	const struct json *found = json__get(object, name);
+	json_int value;
+
+	if (!found || !json__to_int(found, &value) || value < 0 || value > UINT64_MAX)
+		return false;
+	*number = (uint64_t)value;
+	return true;
 }
 
 static int digit(char c)
@@ -79,6 +90,41 @@ static bool is_of_this_kernel(const struct json *root)
 	       is_content(KERNEL_NOTES, string_of(root, "notes"));
 }
 
+/* Whether a module is loaded, and is the one whose types the object was compiled with. */
+static bool is_loaded(const struct json *module)
+{
+	const char *name = string_of(module, "name");
+	char path[256];
+	struct stat info;
+	uint64_t size;
+
+	if (!*name || strchr(name, '/') || !number_of(module, "btf", &size))
+		return false;
+	snprintf(path, sizeof(path), "/sys/kernel/btf/%s", name);
+	if (stat(path, &info) || (uint64_t)info.st_size != size)
+		return false;
+	snprintf(path, sizeof(path), "/sys/module/%s/notes/.note.gnu.build-id", name);
+	return is_content(path, string_of(module, "notes"));
+}
+
+static bool check_modules(const struct json *root, struct buf *error)
+{
+	const struct json *module;
+
+	json__for_each(module, json__get(root, "modules"))
+	{
+		if (is_loaded(module))
+			continue;
+		buf__printf(error,
+			    "BCC compiled the object with types of the kernel's module '%s', which "
+			    "is not loaded or is another now: load it, or compile the object again "
+			    "with 'bpfduet run'",
+			    string_of(module, "name"));
+		return false;
+	}
+	return true;
+}
+
 bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct buf *error)
 {
 	const struct json *root, *format;
@@ -114,6 +160,8 @@ bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct
 				 "again with 'bpfduet run'");
 		return false;
 	}
+	if (!check_modules(root, error))
+		return false;
 	b->image = from_hex(string_of(root, "image"), &b->size);
 	b->compiled = b->image ? malloc(b->size + 1) : NULL;
 	if (!b->compiled) {
@@ -137,11 +185,61 @@ const char *bcc_object__said(const struct bcc_object *b)
 	return b->doc ? string_of(json_doc__root(b->doc), "said") : "";
 }
 
+bool bcc_object__find_probe(const struct bcc_object *b, const char *program,
+			    struct bcc_probe *probe)
+{
+	const struct json *entry;
+
+	*probe = (struct bcc_probe){ .provider = "", .name = "", .build_id = "" };
+	json__for_each(entry, b->doc ? json__get(json_doc__root(b->doc), "usdt") : NULL)
+	{
+		if (strcmp(string_of(entry, "program"), program))
+			continue;
+		*probe = (struct bcc_probe){
+			.provider = string_of(entry, "provider"),
+			.name = string_of(entry, "name"),
+			.build_id = string_of(entry, "build_id"),
+			.places = json__get(entry, "places"),
+		};
+		/* Without them it fits no binary. */
+		if (!number_of(entry, "size", &probe->size) ||
+		    !number_of(entry, "changed_ns", &probe->changed_ns))
+			probe->size = probe->changed_ns = UINT64_MAX;
+		return true;
+	}
+	return false;
+}
+
+bool bcc_place__read(struct bcc_place *place, const struct json *entry)
+{
+	return number_of(entry, "offset", &place->offset) &&
+	       number_of(entry, "semaphore", &place->semaphore) &&
+	       number_of(entry, "cookie", &place->cookie);
+}
+
 static bool misfit(struct buf *error)
 {
 	buf__puts(error, "the table of constants does not fit the code: compile the object again "
 			 "with 'bpfduet run'");
 	return false;
+}
+
+bool bcc_object__share_maps(const struct bcc_object *b, struct bpf_object *obj, struct buf *error)
+{
+	const struct json *entry;
+	struct bpf_map *map;
+
+	json__for_each(entry, b->doc ? json__get(json_doc__root(b->doc), "pinned") : NULL)
+	{
+		map = bpf_object__find_map_by_name(obj, string_of(entry, "map"));
+		if (!map || !*string_of(entry, "path") ||
+		    bpf_map__set_pin_path(map, string_of(entry, "path"))) {
+			buf__puts(error, "the table of pinned maps is damaged: compile the object "
+					 "again with 'bpfduet run'");
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool is_given(const struct options *options, const char *constant)
@@ -217,17 +315,6 @@ static bool value_of(const struct bcc_object *b, const struct config *config, ui
 	if (config->kind == FIELD_INT)
 		bits = (uint64_t)((int64_t)(bits << unused) >> unused);
 	*value = bits;
-	return true;
-}
-
-static bool number_of(const struct json *object, const char *name, uint64_t *number)
-{
-	const struct json *found = json__get(object, name);
-	json_int value;
-
-	if (!found || !json__to_int(found, &value) || value < 0 || value > UINT64_MAX)
-		return false;
-	*number = (uint64_t)value;
 	return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "json.h"
 #include "options.h"
 
 /*
@@ -25,6 +26,35 @@ void bcc_object__free(struct bcc_object *b);
 
 /* What the compiler wrote to stderr; "" if nothing. */
 const char *bcc_object__said(const struct bcc_object *b);
+
+/*
+ * A USDT probe whose arguments a program reads where one binary has them. The binary is known by
+ * its build id, or by size and date if that is "". The strings are the object's.
+ */
+struct bcc_probe {
+	const char *provider, *name;
+	const char *build_id; /* the section's content, in hexadecimal digits */
+	uint64_t size, changed_ns;
+	const struct json *places;
+};
+
+/* One of its places; offsets are those in the file. */
+struct bcc_place {
+	uint64_t offset;
+	uint64_t semaphore; /* 0: none */
+	uint64_t cookie; /* what tells the program which place it is; 0: it need not be told */
+};
+
+/* false if the program has none; then all is empty, which fits no binary. */
+bool bcc_object__find_probe(const struct bcc_object *b, const char *program,
+			    struct bcc_probe *probe);
+bool bcc_place__read(struct bcc_place *place, const struct json *entry);
+
+/*
+ * Have maps that the source declares as pinned taken from where they are pinned; libbpf pins those
+ * that are not there, and they stay. false with one sentence if the table does not fit the object.
+ */
+bool bcc_object__share_maps(const struct bcc_object *b, struct bpf_object *obj, struct buf *error);
 
 /*
  * Put the values of `image` into the code. false, with a sentence, if one was compiled in that is

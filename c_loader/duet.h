@@ -21,10 +21,11 @@ int duet__main(const void *elf, size_t size, int argc, char **argv);
 int duet__main_file(const char *path, int argc, char **argv);
 
 /*
- * The same for an open descriptor, which is closed. If the caller `has_other_way` to load what BCC
- * has compiled and the kernel refuses it, nothing is printed and DUET_REFUSED is the result.
+ * The same for an open descriptor, which is closed. If the kernel refuses what BCC has compiled and
+ * there is a file for what it said (else -1), that goes there, and the result is DUET_REFUSED:
+ * the caller says why.
  */
 #define DUET_REFUSED 3
-int duet__main_fd(int fd, bool has_other_way, int argc, char **argv);
+int duet__main_fd(int fd, int log_fd, int argc, char **argv);
 
 #endif

@@ -15,6 +15,8 @@
 
 #define LOST_MAP "bpfduet_lost"
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
+/* What libbpf prints before a verifier's log. */
+static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
 
 /* libbpf's callback has no context, and one process loads one object. */
 static struct {
@@ -28,8 +30,11 @@ __attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_pri
 	va_list again;
 	int n;
 
-	if (messages.verbose)
-		return vfprintf(stderr, fmt, ap);
+	if (messages.verbose) {
+		va_copy(again, ap);
+		vfprintf(stderr, fmt, again);
+		va_end(again);
+	}
 	if (level != LIBBPF_WARN)
 		return 0;
 	va_copy(again, ap);
@@ -384,16 +389,27 @@ static bool set_maps(struct kernel_half *k, const struct options *options, struc
 	return !err;
 }
 
+/* Whether libbpf has warned with these words. */
+static bool said(const char *words)
+{
+	const struct buf *text = &messages.text;
+
+	return text->len && memmem(text->data, text->len, words, strlen(words));
+}
+
 static void explain_load(int err, const struct options *options, struct buf *error)
 {
-	static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
 	const struct buf *text = &messages.text;
-	bool rejected = text->len && memmem(text->data, text->len, log_begins, strlen(log_begins));
+	static const char cannot_reuse[] = "couldn't reuse pinned map";
 
-	if (rejected) {
-		fwrite(text->data, 1, text->len, stderr);
+	if (said(log_begins)) {
+		if (!messages.verbose)
+			fwrite(text->data, 1, text->len, stderr);
 		buf__printf(error, "the kernel's verifier rejects a program (its log is above): %s",
 			    reason(err));
+	} else if (said(cannot_reuse)) {
+		buf__puts(error, "a map that is pinned already is of another type or size than the "
+				 "source declares it: remove it, or declare it as it is");
 	} else if (access(VMLINUX_BTF, R_OK) && !options__role_text(options, ROLE_BTF)) {
 		buf__puts(error, "this kernel has no BTF (" VMLINUX_BTF "): give one with --btf, "
 				 "or use a kernel built with CONFIG_DEBUG_INFO_BTF");
@@ -444,8 +460,35 @@ static bool check_programs(const struct kernel_half *k, struct buf *error)
 	return !error->len;
 }
 
+/* Programs that are for one binary each. */
+static bool check_binaries(const struct kernel_half *k, const struct options *options,
+			   struct buf *error)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, k->obj) {
+		if (bpf_program__autoload(prog) &&
+		    !attach__check_binary(prog, &k->bcc, options, error))
+			return false;
+	}
+	return true;
+}
+
 /* What load_image() found: besides yes and no, that the kernel refused the programs. */
 enum loaded { LOADED, FAILED, REFUSED };
+
+/*
+ * Whether the caller tells why an object of BCC's was refused; what is known here is written to
+ * its file then, and no more told.
+ */
+static bool explained_by_caller(const struct kernel_half *k, struct buf *known)
+{
+	if (!k->bcc.doc || k->log_fd < 0 || known->failed ||
+	    write(k->log_fd, known->data, known->len) != (ssize_t)known->len)
+		return false;
+	known->len = 0;
+	return true;
+}
 
 static enum loaded load_image(struct kernel_half *k, const void *elf, size_t size,
 			      const struct options *options, const struct limit *limit,
@@ -465,11 +508,12 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	if (!foreign && (!set_constants(k, options, limit, error) ||
 			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
 		return FAILED;
-	if (!foreign && !check_programs(k, error))
+	if (!foreign && (!check_programs(k, error) || !check_binaries(k, options, error)))
+		return FAILED;
+	if (!bcc_object__share_maps(&k->bcc, k->obj, error))
 		return FAILED;
 	if (!bcc_object__fill(&k->bcc, k->obj, options, error)) {
-		k->refused = k->has_other_way;
-		error->len = k->refused ? 0 : error->len;
+		k->refused = explained_by_caller(k, error);
 		return FAILED;
 	}
 	if (foreign && limit->given) {
@@ -479,7 +523,7 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	err = bpf_object__load(k->obj);
 	if (!err)
 		return LOADED;
-	k->refused = k->bcc.doc && k->has_other_way;
+	k->refused = said(log_begins) && explained_by_caller(k, &messages.text);
 	if (!poisoned && !k->refused)
 		explain_load(err, options, error);
 	return REFUSED;

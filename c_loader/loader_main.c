@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Runs any compiled BPF object: bpfduet-loader FILE.bpf.o [OPTIONS] [-- COMMAND [ARGUMENT...]] */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "duet.h"
@@ -19,20 +21,34 @@ static const char help[] =
 	"'bpfduet-loader FILE.bpf.o --help' shows; of any other all that can be attached is,\n"
 	"and what it writes to the kernel's trace pipe is shown.\n";
 
+/* Tells `bpfduet run` that it is only to say why the kernel refuses a source. */
+#define EXPLAIN "BPFDUET_EXPLAIN"
+
+/* Start `bpfduet run` again, which gets the file of what the kernel said. Returns if it cannot. */
+static void explain(int log_fd, char **argv)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", log_fd);
+	if (lseek(log_fd, 0, SEEK_SET) || fcntl(log_fd, F_SETFD, 0) || setenv(EXPLAIN, number, 1))
+		return;
+	execv(argv[0], argv);
+}
+
 /*
  * How `bpfduet run` starts an object that BCC has compiled:
  *
  *   bpfduet-loader --object-fd FD BPFDUET SOURCE [OPTIONS] [-- COMMAND [ARGUMENT...]]
  *
- * FD is that of the object's bytes. If the kernel refuses it, BPFDUET is started again, and lets
- * BCC load SOURCE itself: its verifier log has the source's lines.
+ * FD is that of the object's bytes. If the kernel refuses it, BPFDUET is started again to say why:
+ * BCC's log of the verifier has the source's lines.
  */
 static int run_descriptor(int argc, char **argv)
 {
 	enum { FD = 2, BPFDUET, SOURCE };
 	char *end, *run = "run";
+	int status, log_fd;
 	long fd;
-	int status;
 
 	signal(SIGPIPE, SIG_DFL); /* Python ignores both, and hands that on */
 	signal(SIGXFSZ, SIG_DFL);
@@ -42,13 +58,13 @@ static int run_descriptor(int argc, char **argv)
 				"Try 'bpfduet-loader --help' for more information.\n");
 		return 2;
 	}
-	status = duet__main_fd((int)fd, true, argc - SOURCE, argv + SOURCE);
+	log_fd = memfd_create("bpfduet-log", MFD_CLOEXEC);
+	status = duet__main_fd((int)fd, log_fd, argc - SOURCE, argv + SOURCE);
 	if (status != DUET_REFUSED)
 		return status;
 	argv[FD] = argv[BPFDUET];
 	argv[BPFDUET] = run;
-	if (!setenv("BPFDUET_IN_PROCESS", "1", 1))
-		execv(argv[FD], argv + FD);
+	explain(log_fd, argv + FD);
 	fprintf(stderr, "bpfduet-loader: cannot start %s: %s\n", argv[FD], strerror(errno));
 	return 1;
 }

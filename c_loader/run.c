@@ -416,6 +416,7 @@ static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 		return false;
 	}
 	places.options = run->options;
+	places.bcc = &run->kernel.bcc;
 	places.cgroup = limit.folder;
 	places.own_cgroup = run->options->command != NULL;
 	if (!kernel_half__attach(&run->kernel, &places, foreign, &run->error))
@@ -565,8 +566,7 @@ static int open_output(struct run *run)
 	return fd;
 }
 
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
-	      bool has_other_way)
+int run__tool(const void *elf, size_t size, const struct options *options, bool foreign, int log_fd)
 {
 	struct run run = {
 		.spec = options->spec,
@@ -574,7 +574,7 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		.command = COMMAND_NONE,
 		.trace_fd = -1,
 		.batch = BATCH_EVENTS,
-		.kernel.has_other_way = has_other_way,
+		.kernel.log_fd = log_fd,
 	};
 	int status, fd = open_output(&run);
 	bool refused;

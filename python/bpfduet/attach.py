@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes as ct
+import glob
 import os
 import re
 import socket
@@ -58,7 +59,9 @@ class Unattached:
         """The section that it is in ahead of time, for messages."""
         alone = {"socket_filter": "socket", "begin": "raw_tp", "probe": "kprobe",
                  "retprobe": "kretprobe"}.get(self.kind, self.kind)
-        return f"{alone}/{self.target}" if self.target else alone
+        if self.target or self.kind in ("uprobe", "uretprobe", "usdt"):
+            return f"{alone}/{self.target}"
+        return alone
 
 
 def programs_of(text: str) -> List[Unattached]:
@@ -72,48 +75,75 @@ def programs_of(text: str) -> List[Unattached]:
     return found
 
 
-def _library_folders() -> List[str]:
+def _library_folders(root: str) -> List[str]:
     folders = ["/usr/lib64", "/usr/lib"]
-    return folders + sorted(map(str, Path("/usr/lib").glob(f"{os.uname().machine}-*")))
+    folders += sorted(path[len(root):] for path in glob.glob(
+        f"{glob.escape(root)}/usr/lib/{os.uname().machine}-*"))
+    return [root + folder for folder in folders]
 
 
-def _library(name: str) -> Optional[str]:
+def _library(name: str, root: str) -> Optional[str]:
     """The file of the library that the linker calls -lNAME."""
     if not re.fullmatch(r"[A-Za-z0-9_.+-]+", name):
         return None
-    for folder in _library_folders():
-        for path in sorted(Path(folder).glob(f"lib{name}.so.[0-9]*")):
-            return str(path)
+    for folder in _library_folders(root):
+        for path in sorted(glob.glob(f"{glob.escape(folder)}/lib{name}.so.[0-9]*")):
+            return path
     return None
 
 
-def binary_path(name: str) -> str:
-    """The file that a target names: a path as it is; a library is looked for where libraries
-    are, by its file's name or its short one, anything else in PATH. Raises Error."""
-    if "/" in name:
-        return name
-    library = _library(name)
+def _mapped(name: str, process: int) -> Optional[str]:
+    """The library of a short name, or the file of a name, that a process has in its memory."""
+    wanted = re.compile(rf"(?:lib{re.escape(name)}(?:-[0-9][0-9.]*)?\.so(?:\.[0-9.]*)?|"
+                        rf"{re.escape(name)})")
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/maps").read_bytes().splitlines():
+            path = os.fsdecode(line.partition(b"/")[2])
+            if wanted.fullmatch(path.rpartition("/")[2]) \
+                    and os.path.exists(f"/proc/{process}/root/{path}"):
+                return f"/proc/{process}/root/{path}"
+    return None
+
+
+def _found(name: str, root: str) -> Optional[str]:
+    """Where a library or a program is below a root directory."""
+    library = _library(name, root)
     if library:
         return library
     if re.search(r"\.so(\.|$)", name):
-        folders = os.environ.get("LD_LIBRARY_PATH", "").split(":") + _library_folders()
+        folders = [root + folder for folder in filter(None, os.environ.get(
+            "LD_LIBRARY_PATH", "").split(":"))] + _library_folders(root)
         mode = os.R_OK
     else:
-        folders = os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/sbin"]
+        folders = [root + folder for folder in filter(None, [
+            *os.environ.get("PATH", "").split(":"), "/usr/bin", "/usr/sbin"])]
         mode = os.R_OK | os.X_OK
-    for folder in filter(None, folders):
-        path = os.path.join(folder, name)
-        if os.access(path, mode):
-            return path
-    raise Error(f"there is no file '{name}' where programs and libraries are")
+    return next((f"{folder}/{name}" for folder in folders
+                 if os.access(f"{folder}/{name}", mode)), None)
 
 
-def usdt_target(target: str) -> Tuple[str, str, str]:
+def binary_path(name: str, process: int = 0) -> str:
+    """The file that a target names: a path; a library, by its file's name or its short one; or a
+    program in PATH. If a process is to be probed, an absolute path, and a name, are first looked for as that process sees its files. Raises Error.
+
+    The engine has the same rules (c_loader/binary.c).
+    """
+    root = f"/proc/{process}/root"
+    if "/" in name:
+        its = process and name.startswith("/") and os.path.exists(root + name)
+        return root + name if its else name
+    path = (process and (_mapped(name, process) or _found(name, root))) or _found(name, "")
+    if not path:
+        raise Error(f"there is no file '{name}' where programs and libraries are")
+    return path
+
+
+def usdt_target(target: str, process: int = 0) -> Tuple[str, str, str]:
     """Path, provider and name of "BINARY:PROVIDER:PROBE". Raises Error."""
     parts = target.rsplit(":", 2)
     if len(parts) != 3 or not all(parts):
         raise Error(f"'{target}' is not BINARY:PROVIDER:PROBE")
-    return binary_path(parts[0]), parts[1], parts[2]
+    return os.path.abspath(binary_path(parts[0], process)), parts[1], parts[2]
 
 
 def usdt_contexts(programs: List[Unattached], settings: Dict[str, Settings]) -> List[Any]:
@@ -220,9 +250,9 @@ class Attacher:
         attach = self._bpf.attach_uretprobe if program.kind in ("uretprobe", "retprobe") \
             else self._bpf.attach_uprobe
         extra = {"sym_off": int(offset, 0)} if offset else {}
-        path = binary_path(binary)
+        path = binary_path(binary, int(chosen.get("process", 0)))
         try:
-            attach(name=path.encode(), sym=symbol.encode(), fn_name=program.name.encode(),
+            attach(name=os.fsencode(path), sym=symbol.encode(), fn_name=program.name.encode(),
                    pid=int(chosen.get("process", 0)) or -1, **extra)
         except Exception as error:
             raise Error(f"there is no function '{symbol}' in '{binary}', or no such file") \

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes as ct
-import itertools
 import os
 import re
 import tempfile
@@ -195,8 +194,7 @@ class Program:
             os.write(2, noise.encode())
         names = [lib.bpf_table_name(self.bpf.module, index)
                  for index in range(lib.bpf_num_tables(self.bpf.module))]
-        self._counts_lost = LOST_MAP in names   # not in a source without bpfduet.h
-        if self._counts_lost and names[0] != LOST_MAP:
+        if LOST_MAP in names[1:]:   # it is not in a source without bpfduet.h
             raise Error("this version of BCC numbers maps in another way: records that are lost "
                         "cannot be counted")
         self._ring: Any = None
@@ -279,7 +277,7 @@ class Program:
     # -- events -----------------------------------------------------------------
 
     def open_events(self, name: str, callback: Callable[[bytes], None],
-                    lost: Callable[[int], None], pages: int) -> Callable[[int], bool]:
+                    pages: int) -> Callable[[int], bool]:
         """Open a ring or perf buffer; returns poll(timeout in ms), which hands each record
         to ``callback`` and tells whether any came. What that raises comes out of poll()."""
         table = self.bpf[name.encode()]
@@ -313,7 +311,7 @@ class Program:
                     self._lib.bpf_poll_ringbuf(self._ring, timeout)
                 self._lib.bpf_consume_ringbuf(self._ring)   # most records wake nobody
         else:
-            table.open_perf_buffer(take_perf, page_cnt=pages, lost_cb=lost)
+            table.open_perf_buffer(take_perf, page_cnt=pages)
 
             def read(timeout: int) -> None:
                 if timeout:
@@ -328,17 +326,6 @@ class Program:
                 raise failed[0]
             return came
         return poll
-
-    def lost(self) -> int:
-        """Records that found no room, over all CPUs since the start."""
-        if not self._counts_lost:
-            return 0
-        table = self.bpf[LOST_MAP]
-        return sum(table[table.Key(0)])
-
-    def skipped(self) -> int:
-        """How often the kernel did not run a program, for it was still running on that CPU."""
-        return sum(libbpf.recursion_misses(function.fd) for function in self.bpf.funcs.values())
 
     # -- reports -------------------------------------------------------------------
 
@@ -373,16 +360,6 @@ class Program:
                 with contextlib.suppress(KeyError):
                     del table[key]
         return found
-
-    def stack(self, name: str, number: int) -> Optional[List[int]]:
-        """The addresses of a stack, the innermost first; None if the map has none of that id."""
-        table = self.bpf[name.encode()]
-        leaf = table.Leaf()
-        key = ct.c_int(number)
-        if self._lib.bpf_lookup_elem(table.map_fd, ct.byref(key), ct.byref(leaf)) < 0:
-            return None
-        addresses = (ct.c_uint64 * (ct.sizeof(leaf) // 8)).from_buffer(leaf)
-        return list(itertools.takewhile(bool, addresses))
 
     @staticmethod
     def _take_all(table: Any, flags: int) -> Optional[List[Tuple[bytes, List[bytes]]]]:

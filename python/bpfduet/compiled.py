@@ -35,6 +35,12 @@ PLAIN_MAPS = frozenset([
 ])
 # Maps that are not the program's alone: a fresh one would be another.
 SHARED_MAPS = re.compile(r"\bBPF_\w*(?:PINNED|PUBLIC|SHARED)|\bmaps/")
+# Maps of maps: nothing here fills them.
+_OUTER_MAPS = ("array_of_maps", "hash_of_maps")
+_RDONLY_PROG = 1 << 7       # BPF_F_RDONLY_PROG
+# Helpers that get a function; BCC has no way to hand one over.
+_TAKES_FUNCTION = {164: "bpf_for_each_map_elem", 170: "bpf_timer_set_callback", 180: "bpf_find_vma",
+                   181: "bpf_loop", 209: "bpf_user_ringbuf_drain"}
 _FOUND_BY_BTF = re.compile(rb'"bpf_(?!stacktrace")')
 _INSTRUCTION = struct.Struct("=BBhi")   # opcode, registers, offset, immediate
 _LOAD_IMM64, _CALL, _MAP_FD = 0x18, 0x85, 1
@@ -140,10 +146,12 @@ def _map_attributes(lib: Any, fd: int) -> Tuple[int, int, int, int, int]:
     if lib.bpf_obj_get_info(fd, info, ct.byref(size)) != 0:
         raise NotCovered("the kernel does not describe its maps")
     kind, _, key, value, entries, flags = info
+    if MAP_TYPES.get(kind) in ("devmap", "devmap_hash"):
+        flags &= ~_RDONLY_PROG      # the kernel's own, which it does not take
     return kind, key, value, entries, flags
 
 
-def _table(lib: Any, module: Any, number: int) -> Tuple[int, Table]:
+def _table(lib: Any, module: Any, number: int, typed: bool) -> Tuple[int, Table]:
     """A map and its descriptor."""
     name = lib.bpf_table_name(module, number)
     fd = lib.bpf_table_fd(module, name)
@@ -151,14 +159,22 @@ def _table(lib: Any, module: Any, number: int) -> Tuple[int, Table]:
                   lib.bpf_table_max_entries_id(module, number),
                   lib.bpf_table_flags_id(module, number), lib.bpf_table_key_desc(module, name),
                   lib.bpf_table_leaf_desc(module, name))
-    if table.type_id != table.made_of[0] or MAP_TYPES.get(table.type_id) not in PLAIN_MAPS:
-        raise NotCovered("a map of a type that needs more")
+    kind, shown = MAP_TYPES.get(table.type_id, "unknown"), name.decode()
+    if table.type_id != table.made_of[0] or table.max_entries != table.made_of[3]:
+        raise NotCovered(f"the map that is pinned for '{shown}' is of another type or size: remove "
+                         "it, or declare it as it is")
+    if kind in _OUTER_MAPS:
+        raise NotCovered(f"'{shown}' is a map of maps, which nothing here fills: use one map, with "
+                         "the outer key as a part of its key")
+    if not typed and kind not in PLAIN_MAPS:
+        raise NotCovered(f"'{shown}' is a map of a type that needs more")
     return fd, table
 
 
 def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int, str]) -> Function:
     """A program. ``tables``: numbers of the maps by descriptor; ``marks``: names of the late
     constants by placeholder."""
+    shown = name.decode()
     maps, late = [], []
     parts = {_signed(half) for mark in marks for half in (mark, mark >> 32) if half}
     instructions = enumerate(_INSTRUCTION.iter_unpack(code))
@@ -170,12 +186,21 @@ def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int,
         source = registers >> 4
         if opcode == _LOAD_IMM64 and source == _MAP_FD and immediate in tables:
             maps.append((place, tables[immediate]))
-        elif opcode in (_LOAD_IMM64, _CALL) and source:
-            raise NotCovered("an address that only this process knows, or a call of a function")
+        elif opcode == _CALL and source:
+            raise NotCovered(f"{shown}() calls a function that is not inlined, which BCC has no "
+                             "place for: write that as 'static __always_inline'")
+        elif opcode == _CALL and immediate in _TAKES_FUNCTION:
+            raise NotCovered(f"{shown}() hands a function to {_TAKES_FUNCTION[immediate]}(), which "
+                             "BCC cannot: put that behind #ifndef __BCC__, for the tool that "
+                             "clang builds, and do without it here")
+        elif opcode == _LOAD_IMM64 and source:
+            raise NotCovered(f"{shown}() names a map by a descriptor that is not of its own: "
+                             "declare the map")
         elif value in marks:
             late.append((place, marks[value]))
         elif halves & parts:
-            raise NotLate("a constant that is not loaded as it is")
+            raise NotLate(f"{shown}() has a CONFIG constant taken apart, so that it cannot be set "
+                          "at the start: use it as a whole")
     return Function(name, code, tuple(maps), tuple(late))
 
 
@@ -184,7 +209,7 @@ def describe(lib: Any, module: Any, marks: Dict[int, str], said: bytes,
     """What is needed to load a module without compiling it. ``others``: what stands in the code for
     the descriptors of further maps, which are numbered after the module's; ``typed``: the kernel
     will be told the maps' types. Raises NotCovered."""
-    found = [_table(lib, module, number) for number in range(lib.bpf_num_tables(module))]
+    found = [_table(lib, module, number, typed) for number in range(lib.bpf_num_tables(module))]
     if not typed and any(_FOUND_BY_BTF.search(table.leaf) for _, table in found):
         raise NotCovered("a spin lock or a timer, which the kernel finds by BTF")
     tables = {fd: number for number, fd in enumerate([*(fd for fd, _ in found), *others])}

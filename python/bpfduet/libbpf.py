@@ -63,12 +63,6 @@ class _RunOpts(ct.Structure):
                 ("batch_size", ct.c_uint32)]
 
 
-class _ProgramInfo(ct.Structure):
-    """struct bpf_prog_info, as far as it is needed"""
-
-    _fields_ = [("_", ct.c_uint8 * 208), ("recursion_misses", ct.c_uint64)]
-
-
 class _BatchOpts(ct.Structure):
     """struct bpf_map_batch_opts"""
 
@@ -145,16 +139,6 @@ def run_once(program: int) -> None:
     error = library().bpf_prog_test_run_opts(program, ct.byref(opts))
     if error:
         raise OSError(-error, "")
-
-
-def recursion_misses(program: int) -> int:
-    """How often the kernel did not run a program, for it was still running on that CPU; 0 before
-    Linux 5.12, which does not tell."""
-    info = _ProgramInfo()
-    size = ct.c_uint32(ct.sizeof(info))
-    if library().bpf_obj_get_info_by_fd(program, ct.byref(info), ct.byref(size)):
-        return 0
-    return int(info.recursion_misses)
 
 
 def has_fentry(function: str) -> bool:

@@ -2,25 +2,13 @@
 """Reports of kind "stacks": what was counted by stack, with the names of the functions."""
 from __future__ import annotations
 
-import contextlib
-import errno
-import functools
-import os
-import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
-from . import flame, reports, text
-from .errors import Error
+from . import text
 from .options import Options
-from .symbols import Symbols
 
 Bound = Dict[str, Any]
-Name = Optional[bytes]
-
-UNKNOWN = b"[unknown]"
-# A look at the processes costs a share of the time at most.
-LOOK_S, LOOK_SHARE = 0.1, 20
 
 
 @dataclass
@@ -64,72 +52,6 @@ class Stack:
 def folded_name(name: bytes) -> bytes:
     """A name in a folded stack, whose frames ``;`` divides."""
     return text.escape(name).replace(b";", b"\\x3b")
-
-
-class Collector:
-    """Makes stacks of a map's entries. ``read(id)`` gives a stack's addresses, the innermost
-    first, None if it is not there."""
-
-    def __init__(self) -> None:
-        self._symbols = Symbols()
-        self._next = 0.0
-        self.collided = False
-
-    def due(self) -> bool:
-        """Whether it is time to look at the processes again."""
-        return time.monotonic() >= self._next
-
-    def look(self, bound: Bound, entries: Sequence[reports.Entry], last: bool = False) -> None:
-        """Remember the processes of a report's keys while they run."""
-        began = time.monotonic()
-        where = bound["stacks"]["process"]
-        for pid in {reports.integer(where, key) for key, _ in entries}:
-            self._symbols.remember(pid, last)
-        now = time.monotonic()
-        self._next = now + max(LOOK_S, LOOK_SHARE * (now - began))
-
-    def stacks(self, bound: Bound, entries: Sequence[reports.Entry],
-               read: Callable[[int], Optional[List[int]]]) -> List[Stack]:
-        """The entries in the order to print them: by value, then by what is printed."""
-        self.look(bound, entries, True)
-        self.collided = False
-        fields = bound["stacks"]
-        found = []
-        for key, value in reports.rows(bound, entries):
-            pid = reports.integer(fields["process"], key)
-            comm = text.cut(key[fields["comm"]["offset"]:][:fields["comm"]["size"]])
-            found.append(Stack(
-                key, reports.integer(bound["value"]["fields"][0], value), pid,
-                reports.integer(fields["task"], key), comm,
-                self._side(fields["kernel"], key, read, self._symbols.kernel),
-                self._side(fields["user"], key, read,
-                           functools.partial(self._symbols.user, pid))))
-        order = bound["key"]["fields"]
-        found.sort(key=lambda stack: (stack.value, stack.frames(),
-                                      reports.order(order, stack.key), stack.key))
-        return found
-
-    def _side(self, where: Optional[Bound], key: bytes,
-              read: Callable[[int], Optional[List[int]]], name_of: Callable[[int], Name]) -> Side:
-        number = reports.integer(where, key) if where else -errno.EFAULT
-        if number < 0:
-            self.collided |= number in (-errno.EEXIST, -errno.ENOMEM)
-            # EFAULT: there is none, or none was wanted
-            return Side(missed=number != -errno.EFAULT)
-        return Side(True, False, [name_of(address) or UNKNOWN for address in read(number) or ()])
-
-    def close(self) -> None:
-        """Close what was kept open."""
-        self._symbols.close()
-
-
-def warning(stacks: Sequence[Stack], collided: bool, option: Optional[str]) -> Optional[str]:
-    """The line about stacks that are missing. ``option`` sets the size of their map."""
-    missing = sum(stack.kernel.missed + stack.user.missed for stack in stacks)
-    if not missing:
-        return None
-    hint = f" Consider increasing --{option}." if collided and option else ""
-    return f"WARNING: {missing} stack traces could not be displayed.{hint}"
 
 
 class Report:
@@ -188,30 +110,3 @@ class Report:
             b'{"comm":"%b","process":%d,"task":%d,"kernel":%b,"user":%b,"value":%d}'
             % (text.json_string(stack.comm), stack.process, stack.task, names(stack.kernel),
                names(stack.user), stack.value) for stack in stacks)
-
-
-class FlameFile:
-    """The file that takes the flame graph, each one in place of the one before."""
-
-    def __init__(self, path: bytes):
-        self._path = path
-        try:
-            self._file = open(path, "wb", buffering=0)
-        except OSError as error:
-            raise self._error(error) from error
-
-    def _error(self, error: OSError) -> Error:
-        return Error(f"cannot write '{os.fsdecode(self._path)}': {error.strerror}")
-
-    def write(self, tool: str, bound: Bound, stacks: Sequence[Stack]) -> None:
-        """Draw. Raises Error."""
-        graph = flame.draw(tool, bound["heading"],
-                           [(stack.frames(), stack.value) for stack in stacks])
-        try:
-            with contextlib.suppress(OSError):      # a pipe has no place
-                self._file.seek(0)
-                self._file.truncate()
-            while graph:
-                graph = graph[self._file.write(graph) or 0:]
-        except OSError as error:
-            raise self._error(error) from error

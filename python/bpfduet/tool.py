@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """A tool through BCC: found by name, started, read, ended.
 
-``Session`` is one run of a tool and knows nothing of terminals; ``runner`` is the command line
-on top of it and ``Tool`` the interface for Python programs.
+``Session`` is one run of a tool; ``Tool`` is the interface for Python programs on top of it.
 """
 from __future__ import annotations
 
 import contextlib
-import errno
-import functools
 import math
 import os
-import select
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +21,6 @@ from .errors import Error
 from .options import Options
 from .paths import COMMON, VERSION, find
 from .pin import Pins
-from .stacks import Collector, Stack
 
 # The reader looks often while records come, rarely when none do.
 SHORT_WAIT_S, LONG_WAIT_S = 0.002, 0.05
@@ -47,8 +42,6 @@ class Session:
         self.command: Optional[Command] = None
         self._program: Optional[Program] = None
         self._pump: Optional[Callable[[int], bool]] = None
-        self._trace: Optional[TracePipe] = None
-        self._lost_in_perf = 0
         self._pins: Optional[Pins] = None
 
     def parse(self, argv: Sequence[Union[str, bytes]]) -> Options:
@@ -66,14 +59,7 @@ class Session:
         """Compile, load and attach; COMMAND is ready and waits for ``go()``. Raises Error."""
         chosen = self.options
         verbose = bool(chosen.roles.get("verbose"))
-        off = features.missing_programs(self.bound["requires"])
-        wanted = []
-        for entry in self.bound["programs"]:
-            if chosen.holds(entry.get("when", [])):
-                wanted.append(entry)
-            else:
-                off += [entry["name"], *entry.get("fallback", ())]
-        off += features.replaced_programs(wanted)
+        off = self.left_out()
         configs = dict(chosen.configs)
         group = chosen.roles.get("cgroup")
         path = os.fsdecode(group) if isinstance(group, bytes) else None
@@ -92,9 +78,7 @@ class Session:
         buffer = chosen.roles.get("buffer")
         events = self._spec.data.get("events")
         pages = {events["map"]: int(buffer)} if events and buffer is not None else {}
-        if "trace_pipe" in self._spec.data:
-            self._trace = TracePipe()       # before the first line of our own
-        settings = {entry["name"]: self._settings(entry) for entry in self.bound["programs"]}
+        settings = {entry["name"]: self.place(entry) for entry in self.bound["programs"]}
         self._program = Program(self.source, configs, pages, chosen.entries, off, chosen.maps,
                                 settings, verbose)
         self.bound = bind.bind(self._spec, self._program.types(self._configs), VERSION)
@@ -109,7 +93,19 @@ class Session:
         self._program.attach(counters, str(self.command.path) if self.command else path,
                              bool(self.command))
 
-    def _settings(self, program: Dict[str, Any]) -> Dict[str, str]:
+    def left_out(self) -> List[str]:
+        """The programs that this run does without. Raises Error for what must be there and is
+        not."""
+        off = features.missing_programs(self.bound["requires"])
+        wanted = []
+        for entry in self.bound["programs"]:
+            if self.options.holds(entry.get("when", [])):
+                wanted.append(entry)
+            else:
+                off += [entry["name"], *entry.get("fallback", ())]
+        return off + features.replaced_programs(wanted)
+
+    def place(self, program: Dict[str, Any]) -> Dict[str, str]:
         """What the spec says of a program's place; without what hangs on options not given."""
         settings = {key: program[key] for key in ("direction",) if key in program}
         for key in spec.PLACE_KEYS:
@@ -120,17 +116,8 @@ class Session:
 
     def open_events(self, callback: Callable[[bytes], None]) -> None:
         """Hand every record to ``callback`` from ``ticks()``."""
-        def lost(count: int) -> None:
-            self._lost_in_perf += count
-
         pages = int(self.options.roles.get("buffer") or PERF_PAGES)
-        self._pump = self.program.open_events(self.bound["events"]["map"], callback, lost, pages)
-
-    def open_trace(self, callback: Callable[[bytes], None]) -> None:
-        """Hand every line of the trace pipe to ``callback`` from ``ticks()``."""
-        assert self._trace
-        self._trace.callback = callback
-        self._pump = self._trace.poll
+        self._pump = self.program.open_events(self.bound["events"]["map"], callback, pages)
 
     def ticks(self, ended: Callable[[], bool] = lambda: False) -> Iterator[str]:
         """Run: COMMAND goes, records are handed on, and after each look "poll" comes out,
@@ -147,7 +134,6 @@ class Session:
         left = int(roles.get("count") or 0)
         wait = SHORT_WAIT_S
         while not ended() and not (self.command and self.command.ended()):
-            self.look()
             now = time.monotonic()
             if now >= deadline:
                 break
@@ -170,81 +156,20 @@ class Session:
         time.sleep(seconds)
         return False
 
-    def lost(self) -> int:
-        """Records lost since the start."""
-        return self.program.lost() + self._lost_in_perf
-
-    def skipped(self) -> int:
-        """How often the kernel did not run a program, for it was still running on that CPU."""
-        return self.program.skipped()
-
     def entries(self, report: Dict[str, Any]) -> List[Tuple[bytes, List[bytes]]]:
         """What the map of a report holds; emptied if the report says so."""
         return self.program.entries(report["map"], report["clear"], report["locked"])
-
-    def stacks(self, report: Dict[str, Any]) -> List[Stack]:
-        """What the map of a report of kind "stacks" holds, with names, in the order to print."""
-        where = report["stacks"]["map"]
-        read = functools.lru_cache(maxsize=None)(lambda number: self.program.stack(where, number))
-        return self.collector.stacks(report, self.entries(report), read)
-
-    @functools.cached_property
-    def collector(self) -> Collector:
-        """What knows the names of functions."""
-        return Collector()
-
-    def look(self) -> None:
-        """Remember processes that reports of kind "stacks" will name, while they run."""
-        for report in self.bound["reports"]:
-            if report["kind"] == "stacks" and self.options.holds(report["when"]) \
-                    and self.collector.due():
-                self.collector.look(report, self.program.entries(
-                    report["map"], False, report["locked"]))
 
     def close(self) -> None:
         """Free everything: pins, programs, maps, COMMAND and its cgroup."""
         if self._pins:
             self._pins.remove()
-        if "collector" in self.__dict__:
-            self.collector.close()
         if self._program:
             self._program.close()
             self._program = None
         if self.command:
             self.command.close()    # a signal handler may want it meanwhile
             self.command = None
-
-
-class TracePipe:
-    """The kernel's trace pipe, line by line. What was in it before is thrown away."""
-
-    def __init__(self) -> None:
-        self.callback: Callable[[bytes], None] = lambda line: None
-        self._rest = b""
-        path = features.tracefs() / "trace_pipe"
-        try:
-            self._file = open(path, "rb", buffering=0)
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise Error(f"another program reads {path}: end it first") from error
-            raise Error(f"cannot read {path}: {error.strerror}") from error
-        os.set_blocking(self._file.fileno(), False)
-        while self._file.read(65536):
-            pass
-
-    def poll(self, timeout_ms: int) -> bool:
-        """Wait for lines at most so long and hand on those that are complete; False if there
-        were none."""
-        came = False
-        select.select([self._file], [], [], timeout_ms / 1000)
-        while True:
-            chunk = self._file.read(65536)
-            if not chunk:
-                return came
-            came = True
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self.callback(line)
 
 
 class Tool:

@@ -49,6 +49,8 @@ def fixture_public() -> Iterator[Callable[[str, str], List[Argument]]]:
         (place / "bin").mkdir()
         for tool in UNPRIVILEGED_TOOLS:
             shutil.copy(BIN / tool, place / "bin")
+        (place / "build/bin").mkdir(parents=True)
+        shutil.copy(ROOT / "build/bin/bpfduet-loader", place / "build/bin")
         subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
 
         def public(frontend: str, tool: str) -> List[Argument]:

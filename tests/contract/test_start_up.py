@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgr
 from parity.same import STAMP, masked
 from support import (SPDX, alive, counting_tool, held, one_sentence, opens, own_run, seen,
                      still_there, trace_pipe_is_free, wait_for_mapping, write_tool)
+from test_pin import mount_bpffs
 
 # In guests nearly all other tests start what was kept.
 pytestmark = pytest.mark.host_only
@@ -361,13 +363,21 @@ def test_a_spoilt_entry_is_mended(cache: Path, spoil: Callable[[Path], object]) 
     assert entry.read_bytes() == whole and entry.stat().st_uid == os.geteuid()
 
 
-def test_what_the_kernel_refuses_is_compiled(cache: Path, workloads: Path) -> None:
-    """By BCC, in its own process, without a word, whatever is in the file."""
+def test_a_kept_object_that_the_kernel_refuses(cache: Path, workloads: Path) -> None:
+    """Its log is told, nothing is traced, and the next start has another."""
     assert compilations("opensnoop") == 1
     well_sealed_nonsense(programs(cache)[0])
-    done, run_again = traced("opensnoop", ["--", *map(str, opens(workloads, 23))])
-    assert (done.status, done.stderr, seen(done)) == (0, b"", 23)
+    trace = ["--", *map(str, opens(workloads, 23))]
+    done, run_again = traced("opensnoop", trace)
+    assert (done.status, done.stdout) == (1, b"")
+    *log, sentence = done.stderr.decode().splitlines()
+    assert any("BEGIN PROG LOAD LOG" in line for line in log)
+    assert sentence == ("opensnoop: the kernel refuses the object (its log is above), but takes the "
+                        "same programs from BCC: what was kept has been thrown away, so run it again")
     assert sum('bpfduet", "run", ' in line for line in run_again) == 2, run_again
+    assert not any('"%s"' % (workloads / "opens") in line.split("[")[0] for line in run_again)
+    done = finished(command("opensnoop", trace))
+    assert (done.status, done.stderr, seen(done)) == (0, b"", 23)
 
 
 def test_eight_at_once(cache: Path) -> None:
@@ -501,35 +511,154 @@ def test_the_verifiers_log_is_bccs(cache: Path, tmp_path: Path) -> None:
         assert b"; return *(volatile int *)" in done.stderr
 
 
-def test_what_is_not_covered_is_left_to_bcc(cache: Path, tmp_path: Path) -> None:
-    """A map of another type: that is remembered, and BCC compiles, once each time."""
-    trace_pipe_is_free()
-    tool = tool_with(tmp_path, "jumps", "\ttargets.call(args, 3);\n",
-                     "BPF_PROG_ARRAY(targets, 4);\n")
-    for count in (1, 0):
-        done, programs_run = traced(tool, ["--", "true"])
-        assert (done.status, done.stderr) == (0, b"")
-        assert sum("bpfduet.bcc import child" in line for line in programs_run) == count
-        assert not any("bpfduet-loader" in line for line in programs_run)
-    assert [path.stat().st_size for path in programs(cache)] == [len(sealed(b""))]
+@pytest.mark.parametrize("given", ["1000", "x", ""])
+def test_the_engines_variable(cache: Path, given: str) -> None:
+    """Set by somebody else, it is no traceback."""
+    done = finished(command("opensnoop", ["--", "true"]), BPFDUET_EXPLAIN=given)
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == "BPFDUET_EXPLAIN is for the engine alone: unset it"
+
+
+def test_pins_are_opened_where_they_are(cache: Path, tmp_path: Path) -> None:
+    """What the kernel refuses is explained with the maps that were named, relative to here."""
+    source = tool_with(tmp_path, "filtered", "\tif (!container_matches())\n\t\treturn 0;\n"
+                       "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n",
+                       spec='\n[[option]]\nname = "cgroupmap"\ntype = "path"\nhelp = "these"\n'
+                            'map = "filter_cgroup_set"\n')
+    text = Path(source).read_text()
+    Path(source).write_text("#define BPFDUET_CONTAINERS\n" + text)
+    folder = mount_bpffs() / f"bpfduet-explained-{os.getpid()}"
+    folder.mkdir()
+    try:
+        subprocess.run(["bpftool", "map", "create", str(folder / "set"), "type", "hash", "key", "8",
+                        "value", "8", "entries", "4", "name", "set"], check=True)
+        done = finish(start(command(source, ["--cgroupmap", "./set"]), cwd=folder))
+    finally:
+        (folder / "set").unlink(missing_ok=True)
+        folder.rmdir()
+    assert done.status == 1 and b"invalid mem access" in done.stderr, done
 
 
 def test_all_tools_are_objects(cache: Path, tracefs: None) -> None:
-    """But for those whose arguments BCC reads by code for one binary."""
+    """Each of them, without anything that options decide."""
     source = """
 import sys
 sys.path.insert(0, %r)
-from pathlib import Path
 from bpfduet import paths
-from bpfduet.bcc import start
+from bpfduet.bcc import objects, start
 for name in paths.names():
-    print(name, bool(start._compile(paths.find(name), {})))
+    print(name, objects.section(start._compile(paths.find(name), start._Made({}, {})), ".bpfduet") is not None)
 """ % str(ROOT / "python")
     done = finished([sys.executable, "-c", source])
     assert done.status == 0, done.stderr
     made = dict(line.decode().split() for line in done.lines())
-    assert len(made) >= 30
-    assert [name for name, good in made.items() if good == "False"] == ["usdtsnoop"]
+    assert len(made) >= 30 and set(made.values()) == {"True"}
+
+
+def test_without_the_engine(cache: Path, tmp_path: Path) -> None:
+    """A package of Python alone: what is missing, and nothing is compiled. Its options are shown."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("bpfduet", "python", "shared_bpf", "headers", "VERSION"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tree / name)
+    done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--", "true"])
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == (
+        f"the engine is missing ({tree}/build/bin/bpfduet-loader): 'make' builds it, "
+        "'make install' installs it")
+    assert not programs(cache)
+    done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--help"])
+    assert (done.status, done.stderr) == (0, b"") and done.stdout.startswith(b"Usage: opensnoop ")
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_an_answer_without_the_compiler(cache: Path, args: List[str]) -> None:
+    """The same from Python as from the engine, and what cannot be written is said."""
+    answers = set()
+    for _ in range(2):
+        done = finished(command("opensnoop", args))
+        assert (done.status, done.stderr) == (0, b"")
+        answers.add(done.stdout)
+        with open("/dev/full", "wb") as full:
+            unheard = subprocess.run(command("opensnoop", args), stdout=full,
+                                     stderr=subprocess.PIPE, check=False)
+        assert (unheard.returncode, unheard.stderr) == (
+            1, b"opensnoop: cannot write the output: No space left on device\n")
+        compilations("opensnoop")
+    assert len(answers) == 1
+
+
+# -- objects for one binary ----------------------------------------------------------------------
+
+
+def probing(folder: Path, name: str, *flags: str) -> Path:
+    """A program with probes."""
+    program = folder / name
+    subprocess.run(["gcc", "-O1", "-o", str(program), str(ROOT / "tests/workload/beacons.c"), *flags],
+                   check=True)
+    return program
+
+
+def probed(program: Path, probe: str, *options: str) -> Tuple[int, List[int]]:
+    """A run of usdtsnoop: how many times BCC compiled, and the first arguments."""
+    done, programs_run = traced("usdtsnoop", ["--format", "csv", *options,
+                                              f"{program}:beacons:{probe}", "--", str(program), "3"])
+    assert (done.status, done.stderr) == (0, b""), done
+    return (sum("bpfduet.bcc import child" in line for line in programs_run),
+            [int(line.split(b",")[4]) for line in done.lines()[1:]])
+
+
+@pytest.mark.parametrize("build_id", ["sha1", "none"])
+def test_a_binary_is_a_part_of_the_key(cache: Path, tmp_path: Path, build_id: str) -> None:
+    """The same object for other options; another for another probe, and for a binary that was
+    built anew, where the arguments are elsewhere."""
+    flag = f"-Wl,--build-id={build_id}"
+    program = probing(tmp_path, "probed", flag)
+    assert probed(program, "one") == (1, [0, 1, 2])
+    assert probed(program, "one", "--comm", "probed", "--uid", "0") == (0, [0, 1, 2])
+    assert probed(program, "narrow") == (1, [0, -1, -2])
+    program = probing(tmp_path, "probed", flag, "-O0")
+    assert probed(program, "narrow") == (1, [0, -1, -2])
+    assert probed(program, "narrow") == (0, [0, -1, -2])
+    copy = tmp_path / "copy"
+    shutil.copy(program, copy)
+    # known by its build id, or else by when it was written
+    assert probed(copy, "narrow") == (0 if build_id == "sha1" else 1, [0, -1, -2])
+
+
+@pytest.mark.parametrize("build_id", ["sha1", "none"])
+def test_the_loader_refuses_another_binary(cache: Path, tmp_path: Path, build_id: str) -> None:
+    """Before it loads anything: by its build id, or size and date; another probe, too."""
+    flag = f"-Wl,--build-id={build_id}"
+    program, other = probing(tmp_path, "probed", flag), probing(tmp_path, "other", flag, "-O0")
+    probed(program, "one")
+    kept = tmp_path / "kept.o"
+    kept.write_bytes(programs(cache)[0].read_bytes())
+    done = by_loader(kept, "--format", "csv", f"{program}:beacons:one", "--", str(program), "3")
+    assert (done.status, done.stderr, len(done.lines())) == (0, b"", 4)
+    for target in (f"{other}:beacons:one", f"{program}:beacons:wide"):
+        trace = ["strace", "-f", "-qq", "-e", "trace=bpf", "-o", str(tmp_path / "log")]
+        done = finished([*trace, str(LOADER), str(kept), target, "--", str(program), "3"])
+        assert (done.status, done.stdout) == (1, b"")
+        assert one_sentence(done, "usdtsnoop") == (
+            "cannot attach usdt__hit (usdt/): BCC compiled the object for another binary than "
+            f"'{target.split(':')[0]}', or another probe: 'bpfduet run' compiles it for each")
+        assert "BPF_PROG_LOAD, {prog_type=BPF_PROG_TYPE_KPROBE" not in (tmp_path / "log").read_text()
+
+
+def test_a_damaged_table_of_probes(cache: Path, tmp_path: Path) -> None:
+    program = probing(tmp_path, "probed")
+    probed(program, "one")
+    raw = programs(cache)[0].read_bytes()
+    for old, new, sentence in (
+            (b'"places":[{"offset"', b'"places":[{"offsex"', "the table of probes is damaged"),
+            (b'"usdt":[{"program"', b'"usdx":[{"program"', "for another binary"),
+            (b'"semaphore":0', b'"semaphore":-', "is damaged")):
+        assert raw.count(old) >= 1
+        (tmp_path / "kept.o").write_bytes(raw.replace(old, new))
+        done = by_loader(tmp_path / "kept.o", f"{program}:beacons:one", "--", str(program), "3")
+        assert (done.status, done.stdout) == (1, b"")
+        assert sentence in one_sentence(done, "usdtsnoop")
 
 
 # -- the loader and kept objects ---------------------------------------------------------------
@@ -578,6 +707,34 @@ def test_objects_that_are_refused(kept: Callable[..., Path], old: bytes, new: by
     done = by_loader(kept("opensnoop", old, new), "--duration", "1")
     assert (done.status, done.stdout) == (1, b"")
     assert sentence in one_sentence(done, "opensnoop")
+
+
+@pytest.mark.parametrize("module, good", [
+    ({"name": "vmlinux", "notes": "", "btf": Path("/sys/kernel/btf/vmlinux").stat().st_size}, True),
+    ({"name": "vmlinux", "notes": "", "btf": 1}, False),
+    ({"name": "vmlinux", "notes": "00", "btf": Path("/sys/kernel/btf/vmlinux").stat().st_size}, False),
+    ({"name": "bpfduet_missing", "notes": "", "btf": 0}, False),
+    ({"name": "../btf/vmlinux", "notes": "", "btf": 1}, False), ({}, False)])
+def test_modules_of_the_kernel(kept: Callable[..., Path], tmp_path: Path,
+                               module: Dict[str, object], good: bool) -> None:
+    """One whose types the object was compiled with has to be loaded, and of the same build."""
+    path = kept("opensnoop")
+    found = objects.section(path.read_bytes(), objects.BCC_SECTION)
+    assert found
+    about = json.loads(found)
+    assert about["modules"] == []
+    (tmp_path / "about").write_text(json.dumps({**about, "modules": [module]}))
+    objcopy = sorted(Path("/usr/bin").glob("llvm-objcopy*"))[-1]
+    subprocess.run([str(objcopy), f"--update-section={objects.BCC_SECTION}={tmp_path}/about",
+                    str(path)], check=True)
+    done = by_loader(path, "--", "true")
+    if good:
+        assert (done.status, done.stderr) == (0, b"")
+        return
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == (
+        f"BCC compiled the object with types of the kernel's module '{module.get('name', '')}', which "
+        "is not loaded or is another now: load it, or compile the object again with 'bpfduet run'")
 
 
 def test_places_of_constants_are_checked(kept: Callable[..., Path], cache: Path) -> None:

@@ -123,6 +123,16 @@ def test_a_cut_has_the_modules_types(btf: Folder, kernel: Callable[[], kh.Kernel
     assert "other_data" not in text
 
 
+def test_a_cut_knows_its_modules(btf: Folder, kernel: Callable[[], kh.Kernel]) -> None:
+    """Also when it is found in the cache; and that it has none."""
+    btf.add("driver", DRIVER)
+    btf.add("other", OTHER)
+    for _ in range(2):
+        _, modules = kernel().cut_with_modules("struct driver_data *d; d->id;", [])
+        assert [module.path.name for module in modules] == ["driver"]
+        assert kernel().cut_with_modules("struct task_struct *t;", [])[1] == []
+
+
 def test_the_cut_follows_from_the_kernel_into_a_module(btf: Folder,
                                                        kernel: Callable[[], kh.Kernel]) -> None:
     btf.add("driver", DRIVER)

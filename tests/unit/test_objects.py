@@ -104,14 +104,15 @@ def entry(source: Path) -> kept.Entry:
 
 
 def test_an_entry(source: Path) -> None:
-    """What was written is read; each set of values has its own; damaged is absent."""
+    """What was written is read; each set of values and probes has its own; damaged is absent."""
     entry(source).write(b"object")
     assert entry(source).read() == b"object"
-    other = entry(source).with_values({"level": 7})
+    other = entry(source).of({"level": 7}, {})
     assert other.read() is None
     other.write(b"")
     assert other.read() == b"" and entry(source).read() == b"object"
-    assert entry(source).with_values({"level": 8}).read() is None
+    assert entry(source).of({"level": 8}, {}).read() is None
+    assert entry(source).of({"level": 7}, {"usdt__x": "a binary"}).read() is None
     for path in source.parent.glob("bpfduet/programs/object-*"):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert entry(source).read() is None and other.read() is None

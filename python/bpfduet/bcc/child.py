@@ -3,10 +3,14 @@
 
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
-input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "parent": PID}``, where a string's value is
-hexadecimal. The object comes out on standard output; standard error must be a file that can be
-read, for what is in it becomes part of the object. If there is no object, the exit status is one of
-``FAILED``, with a sentence on standard output.
+input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [WANTED, IDENTITY]},
+"parent": PID}``, where a string's value is hexadecimal; WANTED and IDENTITY are usdt's. The object
+comes out on standard output; standard error must be a file that can be read, for what is in it
+becomes part of the object. If there is no object, the exit status is one of ``FAILED``, with a
+sentence on standard output.
+
+With ``"explain": true, "off": [PROGRAM], "pinned": {MAP: FILE}`` no object comes out: the programs
+are loaded as BCC loads them, which writes the verifier's log to standard error.
 """
 from __future__ import annotations
 
@@ -19,22 +23,22 @@ import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
 from ..bcc_frontend import configs_of, described_types, pinned_sets
-from ..compiled import Compiled, NotCovered, NotLate, Table
+from ..compiled import Compiled, NotCovered, NotLate
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT
+from . import FORMAT, explain, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
-# exit statuses: it does not compile, the spec does not fit, there is more to it than an object holds
-COMPILER, SPEC, NOT_COVERED = 1, 2, 3
-FAILED = (COMPILER, SPEC, NOT_COVERED)
+# exit statuses: it does not compile or has what no object holds, the spec does not fit
+COMPILER, SPEC = 1, 2
+FAILED = (COMPILER, SPEC)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
@@ -44,7 +48,7 @@ _MARK = 0x6d000000
 _ATTACHED = {"tracepoint": "tracepoint", "raw_tracepoint": "raw_tracepoint", "kprobe": "kprobe",
              "kretprobe": "kretprobe", "kfunc": "fentry", "kretfunc": "fexit", "lsm": "lsm"}
 
-
+_PINNED = re.compile(r"^BPF_(?:\w*PINNED|XSKMAP)\(([^;]*)\)\s*;", re.MULTILINE)
 # The macros that make programs which BCC attaches, and the beginnings of their names.
 _MACROS = {"TRACEPOINT_PROBE": "tracepoint__", "RAW_TRACEPOINT_PROBE": "raw_tracepoint__",
            "KFUNC_PROBE": "kfunc__", "KRETFUNC_PROBE": "kretfunc__", "LSM_PROBE": "lsm__",
@@ -64,15 +68,15 @@ class _Constants(NamedTuple):
 
 
 def section_of(function: str, text: str) -> str:
-    """The section of a program ahead of time. Raises Error if nothing attaches it, NotCovered if
-    it may be the target of a tail call."""
+    """The section of a program ahead of time. Raises Error if nothing attaches it."""
     for program in programs_of(text):
         if program.name == function:
             return program.section
     prefix, _, target = function.partition("__")
     if prefix not in _ATTACHED or not target:
         if "BPF_PROG_ARRAY" in text:
-            raise NotCovered(f"{function}() may be called by its number")
+            raise Error(f"nothing attaches {function}(), and nothing here puts it into a map of "
+                        "programs: call it as a function, 'static __always_inline'")
         raise Error(f"nothing attaches {function}(): name it kprobe__FUNCTION, tracepoint__CATEGORY__"
                     "EVENT or the like, or write it with a macro as KPROBE() (docs/dialect.md)")
     if prefix in ("kprobe", "kretprobe") and target.startswith("sys_"):
@@ -120,27 +124,28 @@ def _laid_out(configs: Dict[str, Config], late: Set[str], values: Dict[str, Any]
 class _Compilation:
     """One source on its way to an object."""
 
-    def __init__(self, source: Path, values: Dict[str, Any]):
+    def __init__(self, source: Path, values: Dict[str, Any],
+                 probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]):
         self._source = source
         self._text = source.read_text()
         self._values = values
         self._folders = [HEADERS, source.resolve().parent]
         self._pinned = pinned_sets(self._text)
+        self._modules: Sequence[str] = ()
         whole, _ = kernel_headers.read_sources(self._text, self._folders)
         self._headers = whole[len(kernel_headers.bcc_side(self._text)):]
         self._whole = whole
-        if compiled.SHARED_MAPS.search(whole):
-            raise NotCovered("maps that are shared with others")
-        if any(program.kind == "usdt" for program in programs_of(self._text)):
-            raise NotCovered("probes whose arguments BCC reads by code for one binary")
+        programs = [program for program in programs_of(self._text) if program.kind == "usdt"]
+        self._probes = [usdt.Probe(program.name, *probes.get(program.name, ()))
+                        for program in programs]
+        self._before = _before([probe.readers(_body(self._text, program.place))
+                                for probe, program in zip(self._probes, programs)])
 
     def object(self) -> bytes:
         """The object file. Raises Error, SpecError, NotCovered."""
         bound_to = spec.load(self._source.with_name(
             self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
-        headers = kernel_headers.folder_for(self._text, self._folders)
-        headers.apply(os.environ)
-        os.chdir(headers.path or "/")   # BCC looks for headers there first
+        self._find_headers()
         plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
@@ -150,14 +155,39 @@ class _Compilation:
             except (NotLate, Error) as error:
                 # with its own constants late it may not compile: they need not be expressions
                 if plan is plans[-1]:
-                    raise NotCovered(str(error)) if isinstance(error, NotLate) else error
+                    raise error
                 os.ftruncate(2, 0)
                 os.lseek(2, 0, os.SEEK_SET)
         raise AssertionError("no plan")
 
+    def load(self, off: Sequence[str], pinned: Dict[str, str]) -> bytes:
+        """Have BCC load all programs but those that are ``off``; there is no object then. Raises
+        Error for what the kernel refuses."""
+        from bcc.libbcc import lib
+        self._find_headers()
+        values = {**self._values, **{name: explain.open_pinned(path)
+                                     for name, path in pinned.items()}}
+        flags = self._plain_flags() + [compiled.define(f"DUET_SET_{name}", value)
+                                       for name, value in values.items()]
+        module = kernel_headers.without_kallsyms(lambda: self._module(self._text, flags))
+        for name in explain.names_of(lib, module):
+            plain = _plain(name.decode())
+            if plain not in off:
+                explain.load(lib, module, name, section_of(plain, self._text))
+        return b""
+
+    def _find_headers(self) -> None:
+        headers = kernel_headers.folder_for(self._before + self._text, self._folders)
+        headers.apply(os.environ)
+        os.chdir(headers.path or "/")   # BCC looks for headers there first
+        self._modules = headers.modules
+
+    def _plain_flags(self) -> List[str]:
+        return [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
+
     def _flags(self, plan: late_constants.Plan) -> Tuple[List[str], Dict[int, str]]:
         """The compiler's flags, and the names of the constants by their placeholders."""
-        flags = [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
+        flags = self._plain_flags()
         late = [*plan.late, *(f"{name}_fd" for name in self._pinned)]
         marks = {late_constants.placeholder(name): name for name in late}
         flags += [f"-DDUET_LATE_{name}=,{late_constants.placeholder(name):#x}ULL"
@@ -173,12 +203,7 @@ class _Compilation:
     def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
         from bcc.libbcc import lib
         flags, marks = self._flags(plan)
-        compiled.declare(lib)
-        array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
-        module = lib.bpf_module_create_c_from_string(plan.text.encode(), 0, array, len(array), True,
-                                                     None)
-        if not module:
-            raise Error(f"BCC cannot compile {self._source.name}")
+        module = self._module(plan.text, flags)
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
         found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
         btf, maps = describe_maps(lib, module, found)
@@ -188,6 +213,17 @@ class _Compilation:
                         programs=frozenset(_plain(one.name.decode()) for one in found.functions))
         bound = bind.bind(bound_to, types, VERSION)
         return self._object(found, constants, bound, marks, btf, maps)
+
+    def _module(self, text: str, flags: List[str]) -> int:
+        """What libbcc makes of a text. Raises Error."""
+        from bcc.libbcc import lib
+        compiled.declare(lib)
+        array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
+        module = lib.bpf_module_create_c_from_string((self._before + text).encode(), 0, array,
+                                                     len(array), True, None)
+        if not module:
+            raise Error(f"BCC cannot compile {self._source.name}")
+        return int(module)
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
         configs = configs_of(self._text)
@@ -217,10 +253,40 @@ class _Compilation:
             "format": FORMAT, "release": os.uname().release, "version": os.uname().version,
             "notes": _hex_of(NOTES), "cpus": _hex_of(POSSIBLE_CPUS),
             "image": constants.image.hex(), "fixed": constants.fixed, "unknown": constants.unknown,
-            "programs": late, "said": _said()}
+            "programs": late, "usdt": [probe.table() for probe in self._probes],
+            "pinned": _pinned_paths(self._whole, names),
+            "modules": [_module_identity(name) for name in self._modules],
+            "said": _said()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
+
+
+def _module_identity(name: str) -> Dict[str, Any]:
+    """What tells a module of the kernel from another build of it."""
+    return {"name": name, "notes": _hex_of(Path(f"/sys/module/{name}/notes/.note.gnu.build-id")),
+            "btf": (kernel_headers.VMLINUX.parent / name).stat().st_size}
+
+
+def _pinned_paths(whole: str, maps: Iterable[str]) -> List[Dict[str, str]]:
+    """The maps that the text declares as pinned, and where: the last string of BPF_*_PINNED()."""
+    found = []
+    for arguments in _PINNED.findall(whole):
+        words, strings = re.findall(r"\w+", arguments), re.findall(r'"([^"]*)"', arguments)
+        found += [{"map": name, "path": strings[-1]} for name in maps if strings and name in words]
+    return found
+
+
+def _body(text: str, place: int) -> str:
+    """A function, from its macro to the brace that ends it."""
+    end = text.find("\n}", place)
+    return text[place:end if end >= 0 else len(text)]
+
+
+def _before(functions: List[str]) -> str:
+    """What comes before a source's own text, whose lines keep their numbers."""
+    return "\n".join(["#include <uapi/linux/ptrace.h>", *functions, "#line 1", ""]) \
+        if functions else ""
 
 
 def _plain(function: str) -> str:
@@ -268,12 +334,16 @@ def main() -> int:
     _end_with(request["parent"])
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
+    probes = {name: (usdt.Wanted(*wanted), usdt.Identity(*identity))
+              for name, (wanted, identity) in request["probes"].items()}
     sentence: Optional[str] = None
     status = 0
     try:
-        result = _Compilation(Path(request["source"]), values).object()
+        compilation = _Compilation(Path(request["source"]), values, probes)
+        result = compilation.load(request["off"], request["pinned"]) if "explain" in request \
+            else compilation.object()
     except NotCovered as error:
-        status, sentence = NOT_COVERED, str(error)
+        status, sentence = COMPILER, f"{Path(request['source']).name}: {error}"
     except SpecError as error:
         status, sentence = SPEC, str(error)
     except (Error, OSError) as error:

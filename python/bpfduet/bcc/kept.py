@@ -52,6 +52,11 @@ class Place:
             kernel_headers.write_file(self.path, raw)
             kernel_headers.prune(self._folder, f"{self._kind}-", KEEP)
 
+    def remove(self) -> None:
+        """Keep it no longer."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Others that want to compile the same wait meanwhile, but not for ever."""
@@ -64,18 +69,18 @@ class Place:
 
 
 class Entry:
-    """The object of a source with some constants compiled in. Empty bytes stand for one that an
-    object cannot hold."""
+    """The object of a source, perhaps for some constants and binaries alone."""
 
-    def __init__(self, made_of: object, values: Dict[str, Any]):
+    def __init__(self, made_of: object, more: object = ()):
         self._made_of = made_of
-        key = hashlib.sha256(repr((made_of, sorted(values.items()))).encode()).hexdigest()[:32]
+        key = hashlib.sha256(repr((made_of, more)).encode()).hexdigest()[:32]
         self._place = Place("object", key)
         self.alone = self._place.alone
+        self.remove = self._place.remove
 
-    def with_values(self, values: Dict[str, Any]) -> Entry:
-        """The entry of the same source with these constants compiled in."""
-        return Entry(self._made_of, values)
+    def of(self, values: Dict[str, Any], probes: Dict[str, Any]) -> Entry:
+        """The entry of the same source with these constants compiled in, for these probes."""
+        return Entry(self._made_of, (sorted(values.items()), sorted(probes.items())))
 
     def read(self) -> Optional[bytes]:
         """The object, if it is there and whole."""
@@ -125,7 +130,7 @@ def entry_of(source: Path) -> Optional[Entry]:
     if not quick.usual_way():
         return None
     try:
-        return Entry(_made_of(source), {})
+        return Entry(_made_of(source))
     except (Error, OSError, UnicodeDecodeError):
         return None     # what is wrong with it is said by whoever compiles it
 

@@ -27,7 +27,7 @@ KIND = "start"
 MODULES = "/sys/kernel/btf"
 READ_BY_BCC = ("ARCH", "BCC_KERNEL_MODULES_SUFFIX")     # of the environment
 # With these a start takes other ways, or compiles something else.
-_OTHER_WAYS = ("BPFDUET_IN_PROCESS", "BPFDUET_NO_CACHE", "CPATH", "C_INCLUDE_PATH")
+_OTHER_WAYS = ("BPFDUET_EXPLAIN", "BPFDUET_NO_CACHE", "CPATH", "C_INCLUDE_PATH")
 _YOUNG_S = 0.1      # more than the clock of files may be late
 
 

@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """``bpfduet run``: from a source to the C engine, which takes the place of this process.
 
-The object comes from the cache, or from a child that has BCC compile. What an object cannot hold,
-and what the kernel refuses, BCC compiles, loads and attaches in this process (``runner``).
+The object comes from the cache, or from a child that has BCC compile. If the kernel refuses it, the
+engine starts the command again, which then only says why.
 """
 from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..errors import Error, SpecError, UsageError
 from ..paths import ROOT, find
 from . import kept, quick
 from .objects import BCC_SECTION, section
 
-# Set by the engine when it starts the command again, to have BCC load by itself.
-IN_PROCESS = "BPFDUET_IN_PROCESS"
+if TYPE_CHECKING:
+    from ..tool import Session
+    from . import usdt
+
+# Set by the engine when it starts the command again: the descriptor of what the kernel has said.
+EXPLAIN = "BPFDUET_EXPLAIN"
 PYTHON = "/usr/bin/python3"     # the one that has the distribution's bcc
 _CHILD = ("import sys; sys.path.insert(0, sys.argv[1]); from bpfduet.bcc import child; "
           "sys.exit(child.main())")
@@ -28,43 +33,52 @@ LOADERS = (ROOT / "build/bin/bpfduet-loader", ROOT.parents[1] / "bin/bpfduet-loa
 Argument = Union[str, bytes]
 
 
-class NoObject(Exception):
-    """There is more to a source than an object holds."""
-
-
 def run(name: str, argv: Sequence[Argument]) -> int:
     """Run a tool, named by itself or by its file, to its end. Does not return if the engine takes
     over; else the exit status. Raises Error."""
     began = time.time()
     source = find(name)
-    loader = next((path for path in LOADERS if os.access(path, os.X_OK)), None)
-    if os.environ.pop(IN_PROCESS, None) or loader is None:
-        return _in_process(source, argv)
+    log = os.environ.pop(EXPLAIN, None)
     entry = kept.entry_of(source)
     raw = entry.read() if entry else None
-    if raw is None or _about(raw).get("fixed"):
+    if raw is None or log is not None or _depends_on_options(raw):
         from .. import say, tool        # late: they are most of what a start has to read
+        session = tool.Session(source)
         try:
-            session = tool.Session(source)
-            if session.parse(argv).reply is not None:
-                return _in_process(source, argv)
+            reply = session.parse(argv).reply
+            if reply is not None:
+                return _print(session, reply)
+            if log is not None:
+                _explain(source, entry, session, log)
+            loader = _loader()
             raw = _made(source, entry, raw, session)
-        except UsageError:
-            return _in_process(source, argv)
+        except UsageError as error:
+            say.say(f"{session.bound['tool']}: {error}")
+            say.say(f"Try '{session.bound['tool']} --help' for more information.")
+            return 2
         except Error as error:
             if error.detail:
                 say.say(error.detail.rstrip("\n"))
             say.complain(session.bound["tool"], str(error))
             return 1
-    if not raw:
-        return _in_process(source, argv)
+    else:
+        loader = _loader()
     engine = quick.Engine(str(loader), _command(), str(source))
-    if entry and not _about(raw).get("fixed"):
+    if entry and not _depends_on_options(raw):
         entry.note(name, began, engine, source)
     memory = os.memfd_create("bpfduet-object")
     with open(memory, "wb", closefd=False) as file:
         file.write(raw)
     engine.start(memory, argv)
+
+
+def _loader() -> Path:
+    """The engine. Raises Error."""
+    for path in LOADERS:
+        if os.access(path, os.X_OK):
+            return path
+    raise Error(f"the engine is missing ({LOADERS[0]}): 'make' builds it, 'make install' installs "
+                "it")
 
 
 def _command() -> str:
@@ -73,58 +87,112 @@ def _command() -> str:
     return str(command) if command.exists() else sys.argv[0]
 
 
-def _in_process(source: Path, argv: Sequence[Argument]) -> int:
-    from .. import runner
-    return runner.run(source, argv)
+def _print(session: Session, reply: bytes) -> int:
+    """What --help and the like are answered; returns the exit status."""
+    from ..say import complain
+    rest = memoryview(reply)
+    while rest:
+        try:
+            rest = rest[os.write(1, rest):]
+        except BlockingIOError:
+            select.select([], [1], [])
+        except BrokenPipeError:
+            return 0        # whoever read has had enough
+        except OSError as error:
+            complain(session.bound["tool"], f"cannot write the output: {error.strerror}")
+            return 1
+    return 0
 
 
 def _about(raw: bytes) -> Dict[str, Any]:
-    """What an object says of itself; nothing if it is none."""
-    found = section(raw, BCC_SECTION) if raw else None
+    """What an object says of itself."""
+    found = section(raw, BCC_SECTION)
     about: Dict[str, Any] = json.loads(found) if found else {}
     return about
 
 
-def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes], session: Any) -> bytes:
-    """The object for the options that were given; empty if no object holds all. Raises Error."""
+def _depends_on_options(raw: bytes) -> bool:
+    """Whether there are several objects of a source."""
+    about = _about(raw)
+    return bool(about.get("fixed") or about.get("usdt"))
+
+
+class _Made(NamedTuple):
+    """What an object is made for besides its source."""
+
+    values: Dict[str, Any]                                  # of constants that are compiled in
+    probes: Dict[str, Tuple[usdt.Wanted, usdt.Identity]]    # by program, and their binaries
+
+    def place(self, entry: kept.Entry) -> kept.Entry:
+        """Where such an object is kept: wherever the binary is, if it is the same."""
+        if not self.values and not self.probes:
+            return entry
+        return entry.of(self.values, {name: (wanted.provider, wanted.name, identity)
+                                      for name, (wanted, identity) in self.probes.items()})
+
+
+def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes],
+          session: Session) -> bytes:
+    """The object for the options that were given. Raises Error."""
     from .. import features
     features.check_privileges()
     features.check_lockdown()
-    chosen = session.options
-    features.missing_programs(session.bound["requires"])
-    features.replaced_programs([program for program in session.bound["programs"]
-                                if chosen.holds(program.get("when", []))])
-    if raw is None:
-        raw = _kept(source, entry, {})
+    session.left_out()
+    made = _Made({}, _probes(source, session))
+    if raw is None or made.probes:
+        raw = _kept(source, entry, made)
     fixed = _about(raw).get("fixed", ())
-    values = {name: value for name, value in chosen.configs.items() if name in fixed}
+    values = {name: value for name, value in session.options.configs.items() if name in fixed}
     if not values:
         return raw
-    return _kept(source, entry and entry.with_values(values), values)
+    return _kept(source, entry, made._replace(values=values))
 
 
-def _kept(source: Path, entry: Optional[kept.Entry], values: Dict[str, Any]) -> bytes:
+def _probes(source: Path, session: Session) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
+    """The USDT probes that the programs of this run are for, and their binaries. Raises Error."""
+    from ..attach import programs_of, usdt_target
+    from . import usdt
+    entries = {program["name"]: program for program in session.bound["programs"]}
+    found = {}
+    for program in programs_of(source.read_text()):
+        entry = entries.get(program.name, {})
+        if program.kind != "usdt" or not session.options.holds(entry.get("when", [])):
+            continue
+        place = session.place(entry)
+        try:
+            target = place.get("target") or program.target
+            wanted = usdt.Wanted(*usdt_target(target, int(place.get("process", 0))),
+                                 target.rsplit(":", 2)[0])
+            found[program.name] = wanted, usdt.look_up(wanted)
+        except Error as error:
+            raise Error(f"cannot attach {program.name} ({program.section}): {error}") from error
+    return found
+
+
+def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
     """The object of an entry, which is made if it is not there."""
     if entry is None:
-        return _compile(source, values)
+        return _compile(source, made)
+    entry = made.place(entry)
     raw = entry.read()
     if raw is None:
         with entry.alone():
             raw = entry.read()      # another process may have been faster
             if raw is None:
-                raw = _compile(source, values)
+                raw = _compile(source, made)
                 entry.write(raw)
     return raw
 
 
-def _compile(source: Path, values: Dict[str, Any]) -> bytes:
-    """What a child has BCC make of a source; empty if no object holds it. Raises Error."""
+def _compile(source: Path, made: _Made, **more: object) -> bytes:
+    """What a child has BCC make of a source; ``more`` is for it, too. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
-    from .child import NOT_COVERED, SPEC
+    from .child import SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
-                          for name, value in values.items()}}
+                          for name, value in made.values.items()},
+               "probes": made.probes, **more}
     with tempfile.TemporaryFile(buffering=0) as noise:
         done = subprocess.run(
             [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
@@ -134,10 +202,44 @@ def _compile(source: Path, values: Dict[str, Any]) -> bytes:
     if not done.returncode:
         return done.stdout
     sentence = done.stdout.decode(errors="surrogateescape")
-    if done.returncode == NOT_COVERED:
-        return b""
     if done.returncode == SPEC:
         raise SpecError(sentence)
     if done.returncode < 0 or not sentence:
         sentence = f"BCC cannot compile {source.name}: the compiler ended with {done.returncode}"
     raise Error(sentence, said)
+
+
+# -- why the kernel refuses a source --------------------------------------------------------------
+
+
+def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: str) -> None:
+    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of
+    the verifier, which has the source's lines, if BCC's own loading is refused as well."""
+    try:
+        with open(int(log), "rb") as file:
+            said = file.read().decode(errors="backslashreplace")
+    except (OSError, ValueError) as error:
+        raise Error(f"{EXPLAIN} is for the engine alone: unset it") from error
+    chosen = session.options
+    probes = _probes(source, session)
+    values: Dict[str, Any] = {**chosen.configs, "own_pid": os.getpid()}
+    if chosen.command or "cgroup" in chosen.roles:
+        values.update(filter_cgroup=1, filter_cgroup_level=1)   # that of COMMAND is gone
+    _compile(source, _Made(values, probes), explain=True, off=session.left_out(),
+             pinned={name: os.path.abspath(os.fsdecode(path))
+                     for name, path in chosen.maps.items()})
+    if entry:
+        _throw_away(entry, _Made(chosen.configs, probes))
+    raise Error("the kernel refuses the object (its log is above), but takes the same programs from "
+                "BCC: what was kept has been thrown away, so run it again", said)
+
+
+def _throw_away(entry: kept.Entry, made: _Made) -> None:
+    """Remove the objects that a run of these values and probes uses."""
+    fixed = set()
+    for one in (entry, _Made({}, made.probes).place(entry)):
+        raw = one.read()
+        fixed.update(_about(raw).get("fixed", ()) if raw else ())
+        one.remove()
+    values = {name: value for name, value in made.values.items() if name in fixed}
+    made._replace(values=values).place(entry).remove()

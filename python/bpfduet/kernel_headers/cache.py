@@ -76,9 +76,15 @@ class Kernel:
 
     def cut(self, source: str, include_dirs: Sequence[Path]) -> Path:
         """The folder for one program."""
+        return self.cut_with_modules(source, include_dirs)[0]
+
+    def cut_with_modules(self, source: str,
+                         include_dirs: Sequence[Path]) -> Tuple[Path, List[Module]]:
+        """The same, and the modules that types in it are of."""
         program, stubs = program_of(source, include_dirs)
         constants = CONSTANTS.read_text()
         path = self._place(program, sorted(stubs), constants)
+        modules: Optional[List[Module]] = None
         if not folder_is_whole(path, stubs):
             modules = self.modules_for(program)
             if modules is not None:
@@ -89,7 +95,7 @@ class Kernel:
                 prune(path.parent, "", KEEP_CUTS)
         os.utime(path)
         os.utime(self.folder)
-        return path
+        return path, modules or []
 
     def _place(self, *made_of: object) -> Path:
         """Where the folder made of these is kept."""

@@ -28,11 +28,13 @@ class Headers:
 
     path: the folder; None if BCC is to find those under /lib/modules by itself, the only way
     Debian's split ones work. reasons: a sentence for each origin that was preferred, but not taken.
+    modules: those that types in it are of, where BTF is the origin.
     """
 
     path: Optional[Path]
     origin: str
     reasons: Tuple[str, ...] = ()
+    modules: Tuple[str, ...] = ()
 
     def apply(self, environment: MutableMapping[str, str]) -> None:
         """Set or remove BCC_KERNEL_SOURCE in `environment`."""
@@ -112,15 +114,18 @@ def folder_for(source: str, include_dirs: Sequence[Path], *, btf: Path = VMLINUX
         raise HeadersError("BPFDUET_HEADERS is %r, and may be real, kheaders or btf" % forced)
     reasons: List[str] = []
     for origin in (forced,) if forced else ORIGINS:
+        modules: Tuple[str, ...] = ()
         try:
             if origin == "btf":
-                path: Optional[Path] = Kernel(btf).cut(source, include_dirs)
+                path: Optional[Path]
+                path, found = Kernel(btf).cut_with_modules(source, include_dirs)
+                modules = tuple(module.path.name for module in found)
             else:
                 path = _real() if origin == "real" else _kheaders()
         except (HeadersError, OSError) as error:
             reasons.append("%s: %s" % (origin, error))
             continue
-        return Headers(path, origin, tuple(reasons))
+        return Headers(path, origin, tuple(reasons), modules)
     if forced:
         raise HeadersError("BPFDUET_HEADERS=%s cannot be done: %s"
                            % (forced, reasons[0].split(": ", 1)[1]))
