@@ -49,7 +49,7 @@ struct object {
 	const void *elf;
 	size_t size;
 	bool foreign_allowed; /* one without a bound spec */
-	bool has_other_way; /* run.h */
+	const char *source; /* run.h */
 };
 
 static int print_reply(const struct spec *spec, struct output_stream *out)
@@ -79,8 +79,7 @@ static int run_spec(const struct spec *spec, const struct object *object, bool f
 	output_stream__init(&out, STDOUT_FILENO, 0);
 	switch (options__parse(&options, spec, argc - 1, argv + 1, &out.buf, &err)) {
 	case OPTIONS_RUN:
-		status = run__tool(object->elf, object->size, &options, foreign,
-				   object->has_other_way);
+		status = run__tool(object->elf, object->size, &options, foreign, object->source);
 		break;
 	case OPTIONS_DONE:
 		status = print_reply(spec, &out);
@@ -133,13 +132,13 @@ int duet__main(const void *elf, size_t size, int argc, char **argv)
 	return run_object(argc > 0 ? argv[0] : "bpfduet", &object, argc, argv);
 }
 
-static int run_content(struct buf *content, bool has_other_way, int argc, char **argv)
+static int run_content(struct buf *content, const char *source, int argc, char **argv)
 {
 	const struct object object = {
 		.elf = content->data,
 		.size = content->len,
 		.foreign_allowed = true,
-		.has_other_way = has_other_way,
+		.source = source,
 	};
 	int status = run_object(LOADER, &object, argc, argv);
 
@@ -164,7 +163,7 @@ int duet__main_file(const char *path, int argc, char **argv)
 	int status;
 
 	if (file__read(path, &content))
-		return run_content(&content, false, argc, argv);
+		return run_content(&content, NULL, argc, argv);
 	buf__printf(&shown, "'%s'", path);
 	buf__putc(&shown, '\0');
 	status = unreadable(&content, shown.data);
@@ -172,11 +171,11 @@ int duet__main_file(const char *path, int argc, char **argv)
 	return status;
 }
 
-int duet__main_fd(int fd, bool has_other_way, int argc, char **argv)
+int duet__main_fd(int fd, const char *source, int argc, char **argv)
 {
 	struct buf content = { 0 };
 
 	if (file__read_fd(fd, &content))
-		return run_content(&content, has_other_way, argc, argv);
+		return run_content(&content, source, argc, argv);
 	return unreadable(&content, "the object's descriptor");
 }

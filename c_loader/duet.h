@@ -21,10 +21,11 @@ int duet__main(const void *elf, size_t size, int argc, char **argv);
 int duet__main_file(const char *path, int argc, char **argv);
 
 /*
- * The same for an open descriptor, which is closed. If the caller `has_other_way` to load what BCC
- * has compiled and the kernel refuses it, nothing is printed and DUET_REFUSED is the result.
+ * The same for an open descriptor, which is closed. BCC has compiled it of `source`, which the
+ * caller can load in another way: if the kernel refuses the object, nothing is printed and
+ * DUET_REFUSED is the result.
  */
 #define DUET_REFUSED 3
-int duet__main_fd(int fd, bool has_other_way, int argc, char **argv);
+int duet__main_fd(int fd, const char *source, int argc, char **argv);
 
 #endif

@@ -468,7 +468,7 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	if (!foreign && !check_programs(k, error))
 		return FAILED;
 	if (!bcc_object__fill(&k->bcc, k->obj, options, error)) {
-		k->refused = k->has_other_way;
+		k->refused = k->source != NULL;
 		error->len = k->refused ? 0 : error->len;
 		return FAILED;
 	}
@@ -479,7 +479,7 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	err = bpf_object__load(k->obj);
 	if (!err)
 		return LOADED;
-	k->refused = k->bcc.doc && k->has_other_way;
+	k->refused = k->bcc.doc && k->source;
 	if (!poisoned && !k->refused)
 		explain_load(err, options, error);
 	return REFUSED;
@@ -521,7 +521,7 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 	if (!bcc_object__open(&k->bcc, elf, size, error))
 		return false;
 	if (messages.verbose)
-		fputs(bcc_object__said(&k->bcc), stderr);
+		bcc_object__tell_said(&k->bcc, k->source, stderr);
 	result = load_without_btf(k, elf, size, options, limit, foreign, error);
 	if (result == REFUSED)
 		result = load_image(k, elf, size, options, limit, foreign, false, error);

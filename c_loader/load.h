@@ -16,10 +16,11 @@ struct kernel_half {
 	struct bcc_object bcc;
 	int cpus;
 	/*
-	 * Of an object of BCC's: set before the load if the caller has another way to load it,
-	 * should the kernel refuse this one; then `refused` says so, and nothing is printed.
+	 * Of an object of BCC's: the file that it was compiled of, set before the load if the
+	 * caller has another way to load that, should the kernel refuse the object; then `refused`
+	 * says so, and nothing is printed.
 	 */
-	bool has_other_way;
+	const char *source;
 	bool refused;
 };
 
@@ -40,7 +41,7 @@ bool elf__find_section(const void *elf, size_t size, const char *wanted, const c
 /* libbpf's messages go to stderr if verbose; a rejected program's log is shown in any case. */
 void kernel_half__set_verbose(bool verbose);
 
-/* Open, set constants and sizes, load. `k` is all zero but for `has_other_way`. `foreign` objects
+/* Open, set constants and sizes, load. `k` is all zero but for `source`. `foreign` objects
  * hold no spec and are taken as they are. */
 bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 		       const struct options *options, const struct limit *limit, bool foreign,

@@ -39,7 +39,7 @@ static int run_descriptor(int argc, char **argv)
 				"Try 'bpfduet-loader --help' for more information.\n");
 		return 2;
 	}
-	status = duet__main_fd((int)fd, true, argc - SOURCE, argv + SOURCE);
+	status = duet__main_fd((int)fd, argv[SOURCE], argc - SOURCE, argv + SOURCE);
 	if (status != DUET_REFUSED)
 		return status;
 	argv[FD] = argv[BPFDUET];

@@ -507,7 +507,7 @@ static void finish(struct run *run)
 }
 
 int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
-	      bool has_other_way)
+	      const char *source)
 {
 	struct run run = {
 		.spec = options->spec,
@@ -515,7 +515,7 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		.command = COMMAND_NONE,
 		.trace_fd = -1,
 		.batch = BATCH_EVENTS,
-		.kernel.has_other_way = has_other_way,
+		.kernel.source = source,
 	};
 	bool refused;
 	int status;

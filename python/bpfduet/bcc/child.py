@@ -11,6 +11,7 @@ read, for what is in it becomes part of the object. If there is no object, the e
 from __future__ import annotations
 
 import ctypes as ct
+import functools
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
@@ -28,7 +29,7 @@ from ..compiled import Compiled, NotCovered, NotLate, Table
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT
+from . import FORMAT, complaints
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
@@ -38,6 +39,7 @@ FAILED = (COMPILER, SPEC, NOT_COVERED)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL)
 # Where a pinned map's descriptor will be; no descriptor is that large.
 _MARK = 0x6d000000
 # By a function's name what BCC attaches it to, and its section ahead of time.
@@ -144,16 +146,21 @@ class _Compilation:
         plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
-        for plan in plans:
-            try:
-                return kernel_headers.without_kallsyms(lambda: self._compiled(plan, bound_to))
-            except (NotLate, Error) as error:
-                # with its own constants late it may not compile: they need not be expressions
-                if plan is plans[-1]:
-                    raise NotCovered(str(error)) if isinstance(error, NotLate) else error
-                os.ftruncate(2, 0)
-                os.lseek(2, 0, os.SEEK_SET)
-        raise AssertionError("no plan")
+        import bcc.libbcc   # once for all plans  # noqa: F401  # pylint: disable=unused-import
+        for plan in plans[:-1]:
+            # with its own constants late it may not compile: they need not be expressions
+            made = _tried(functools.partial(self._made, plan, bound_to))
+            if made:
+                return made
+            os.ftruncate(2, 0)
+            os.lseek(2, 0, os.SEEK_SET)
+        return self._made(plans[-1], bound_to)
+
+    def _made(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+        try:
+            return kernel_headers.without_kallsyms(lambda: self._compiled(plan, bound_to))
+        except NotLate as error:
+            raise NotCovered(str(error)) from error
 
     def _flags(self, plan: late_constants.Plan) -> Tuple[List[str], Dict[int, str]]:
         """The compiler's flags, and the names of the constants by their placeholders."""
@@ -175,10 +182,15 @@ class _Compilation:
         flags, marks = self._flags(plan)
         compiled.declare(lib)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
-        module = lib.bpf_module_create_c_from_string(plan.text.encode(), 0, array, len(array), True,
+        text = complaints.numbered(plan.text, str(self._source))
+        module = lib.bpf_module_create_c_from_string(text.encode(), 0, array, len(array), True,
                                                      None)
         if not module:
             raise Error(f"BCC cannot compile {self._source.name}")
+        for number in range(lib.bpf_num_functions(module)):
+            name = lib.bpf_function_name(module, number)
+            complaints.check_calls(_plain(name.decode()), ct.string_at(
+                lib.bpf_function_start(module, name), lib.bpf_function_size(module, name)))
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
         found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
         btf, maps = describe_maps(lib, module, found)
@@ -217,7 +229,7 @@ class _Compilation:
             "format": FORMAT, "release": os.uname().release, "version": os.uname().version,
             "notes": _hex_of(NOTES), "cpus": _hex_of(POSSIBLE_CPUS),
             "image": constants.image.hex(), "fixed": constants.fixed, "unknown": constants.unknown,
-            "programs": late, "said": _said()}
+            "programs": late, "said": complaints.Messages(_said(), self._source).kept()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
@@ -253,6 +265,32 @@ def _said() -> str:
         return ""
 
 
+def _tried(make: Callable[[], bytes]) -> bytes:
+    """What a function returns, in a process of its own, for LLVM ends the process at some errors;
+    empty if that or the function fails."""
+    memory, parent = os.memfd_create("bpfduet-try"), os.getpid()
+    with open(memory, "r+b") as file:
+        child = os.fork()
+        if not child:
+            status = COMPILER
+            try:
+                _end_with(parent)
+                file.write(make())
+                file.flush()
+                status = 0
+            except (Error, SpecError, NotCovered, OSError, MemoryError):
+                pass
+            finally:
+                os._exit(status)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) not in _CRASHES:
+            os.kill(os.getpid(), os.WTERMSIG(status))   # that was meant for this process, too
+        if status:
+            return b""
+        file.seek(0)
+        return file.read()
+
+
 def _end_with(parent: int) -> None:
     """Be killed when the parent ends: nobody else waits for the object."""
     ct.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -266,6 +304,7 @@ def main() -> int:
     os.dup2(2, 1)       # whatever prints there
     request = json.load(sys.stdin)
     _end_with(request["parent"])
+    complaints.limit()
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
     sentence: Optional[str] = None
@@ -278,6 +317,8 @@ def main() -> int:
         status, sentence = SPEC, str(error)
     except (Error, OSError) as error:
         status, sentence = COMPILER, str(error)
+    except MemoryError:
+        status, sentence = COMPILER, ""
     with open(out, "wb") as file:
         file.write(sentence.encode(errors="surrogateescape") if sentence is not None else result)
     return status

@@ -22,6 +22,7 @@ from ..features import tracefs
 from ..paths import COMMON, HEADERS
 
 KEEP = 64
+MAX_SOURCE = 4 << 20    # of a kernel half, in bytes
 # How long to wait for another process that compiles the same: it may have been stopped.
 PATIENCE_S, LOOK_S = 30.0, 0.01
 _TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
@@ -147,6 +148,8 @@ def entry_of(source: Path) -> Optional[Entry]:
 
 
 def _made_of(source: Path) -> object:
+    if source.stat().st_size > MAX_SOURCE:
+        raise Error("not a kernel half")
     text = source.read_text()
     whole, _ = kernel_headers.read_sources(text, [HEADERS, source.resolve().parent])
     files = [source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON,

@@ -42,7 +42,9 @@ def run(source: Path, argv: Sequence[Argument]) -> int:
     raw = entry.read() if entry else None
     if raw is None or _about(raw).get("fixed"):
         from .. import say, tool        # late: they are most of what a start has to read
+        from .complaints import check
         try:
+            check(source)
             session = tool.Session(source)
             if session.parse(argv).reply is not None:
                 return _in_process(source, argv)
@@ -52,7 +54,7 @@ def run(source: Path, argv: Sequence[Argument]) -> int:
         except Error as error:
             if error.detail:
                 say.say(error.detail.rstrip("\n"))
-            say.complain(session.bound["tool"], str(error))
+            say.complain(source.name[:-len(".bpf.c")], str(error))
             return 1
     if not raw:
         return _in_process(source, argv)
@@ -61,6 +63,8 @@ def run(source: Path, argv: Sequence[Argument]) -> int:
 
 def _in_process(source: Path, argv: Sequence[Argument]) -> int:
     from .. import runner
+    from .complaints import check
+    check(source)
     return runner.run(source, argv)
 
 
@@ -107,6 +111,7 @@ def _compile(source: Path, values: Dict[str, Any]) -> bytes:
     """What a child has BCC make of a source; empty if no object holds it. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
+    from . import complaints
     from .child import NOT_COVERED, SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
@@ -124,9 +129,7 @@ def _compile(source: Path, values: Dict[str, Any]) -> bytes:
         return b""
     if done.returncode == SPEC:
         raise SpecError(sentence)
-    if done.returncode < 0 or not sentence:
-        sentence = f"BCC cannot compile {source.name}: the compiler ended with {done.returncode}"
-    raise Error(sentence, said)
+    raise complaints.failure(source, done.returncode, sentence, said)
 
 
 def _hand_over(loader: Path, raw: bytes, source: Path, argv: Sequence[Argument]) -> NoReturn:
