@@ -4,7 +4,8 @@
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
 input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "parent": PID}``, where a string's value is
-hexadecimal. The object comes out on standard output; standard error must be a file that can be
+hexadecimal. With ``"texts": true`` it is what BCC gets and makes that is wanted. The object comes out
+on standard output; standard error must be a file that can be
 read, for what is in it becomes part of the object. If there is no object, the exit status is one of
 ``FAILED``, with a sentence on standard output.
 """
@@ -39,6 +40,7 @@ FAILED = (COMPILER, SPEC, NOT_COVERED)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
+_DEBUG_PREPROCESSOR = 4     # libbcc's
 _CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL)
 # Where a pinned map's descriptor will be; no descriptor is that large.
 _MARK = 0x6d000000
@@ -136,10 +138,8 @@ class _Compilation:
         if any(program.kind == "usdt" for program in programs_of(self._text)):
             raise NotCovered("probes whose arguments BCC reads by code for one binary")
 
-    def object(self) -> bytes:
-        """The object file. Raises Error, SpecError, NotCovered."""
-        bound_to = spec.load(self._source.with_name(
-            self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+    def _plans(self) -> List[late_constants.Plan]:
+        """What to try; all is ready for BCC."""
         headers = kernel_headers.folder_for(self._text, self._folders)
         headers.apply(os.environ)
         os.chdir(headers.path or "/")   # BCC looks for headers there first
@@ -147,14 +147,35 @@ class _Compilation:
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
         import bcc.libbcc   # once for all plans  # noqa: F401  # pylint: disable=unused-import
+        return plans
+
+    def object(self) -> bytes:
+        """The object file. Raises Error, SpecError, NotCovered."""
+        bound_to = spec.load(self._source.with_name(
+            self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+        plans = self._plans()
         for plan in plans[:-1]:
             # with its own constants late it may not compile: they need not be expressions
             made = _tried(functools.partial(self._made, plan, bound_to))
             if made:
                 return made
-            os.ftruncate(2, 0)
-            os.lseek(2, 0, os.SEEK_SET)
+            _forget()
         return self._made(plans[-1], bound_to)
+
+    def texts(self) -> bytes:
+        """What BCC gets and what it makes of that: two texts in JSON. Raises Error."""
+        plans = self._plans()
+        for plan in plans:
+            _tried(lambda: b"1" if self._module(plan, _DEBUG_PREPROCESSOR) else b"")
+            said = _said()
+            found = complaints.REWRITTEN.search(said)
+            refused = re.search(r"(?m)^error: ", said) and plan is not plans[-1]
+            if found and not refused and not re.search(r"\d: (?:fatal )?error: ", said):
+                return json.dumps([plan.text, complaints.without_numbers(found[0])]).encode()
+            _forget()
+        said = complaints.CLANG_CALLED.sub("", complaints.REWRITTEN.sub("", said))
+        os.write(2, said.encode())
+        raise Error(f"BCC cannot compile {self._source.name}")
 
     def _made(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
         try:
@@ -177,14 +198,20 @@ class _Compilation:
                   if name not in plan.late]
         return flags, marks
 
-    def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+    def _module(self, plan: late_constants.Plan, debug: int = 0) -> Any:
+        """What libbcc makes of a text; None if it does not compile."""
         from bcc.libbcc import lib
-        flags, marks = self._flags(plan)
-        compiled.declare(lib)
+        flags, _ = self._flags(plan)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
         text = complaints.numbered(plan.text, str(self._source))
-        module = lib.bpf_module_create_c_from_string(text.encode(), 0, array, len(array), True,
-                                                     None)
+        return lib.bpf_module_create_c_from_string(text.encode(), debug, array, len(array), True,
+                                                   None)
+
+    def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+        from bcc.libbcc import lib
+        _, marks = self._flags(plan)
+        compiled.declare(lib)
+        module = self._module(plan)
         if not module:
             raise Error(f"BCC cannot compile {self._source.name}")
         for number in range(lib.bpf_num_functions(module)):
@@ -265,6 +292,12 @@ def _said() -> str:
         return ""
 
 
+def _forget() -> None:
+    """Take back what was said so far."""
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
+
+
 def _tried(make: Callable[[], bytes]) -> bytes:
     """What a function returns, in a process of its own, for LLVM ends the process at some errors;
     empty if that or the function fails."""
@@ -310,7 +343,8 @@ def main() -> int:
     sentence: Optional[str] = None
     status = 0
     try:
-        result = _Compilation(Path(request["source"]), values).object()
+        compilation = _Compilation(Path(request["source"]), values)
+        result = compilation.texts() if request.get("texts") else compilation.object()
     except NotCovered as error:
         status, sentence = NOT_COVERED, str(error)
     except SpecError as error:

@@ -19,6 +19,9 @@ from .kept import MAX_SOURCE
 
 # In what is kept this byte stands for the source's folder, which each run names in its own way.
 FOLDER = "\1"
+# What libbcc shows if asked: the command line of clang, and the text that it has made.
+CLANG_CALLED = re.compile(r"^clang -cc1 [^\n]*\n", re.M)
+REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)$.*?^#include <bcc/footer\.h>\n", re.S | re.M)
 TAB = 8     # clang's
 CANNOT_SELECT = "BPF has no instruction for this (%s)"
 _TOKENS = re.compile(r'/\*|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()]')
@@ -87,6 +90,11 @@ def numbered(text: str, path: str) -> str:
             depth = max(0, depth + change)
         continued = line.endswith("\\")
     return "\n".join(out)
+
+
+def without_numbers(text: str) -> str:
+    """A text without the lines that ``numbered`` has put into it."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#line "))
 
 
 def _scanned(line: str, comment: bool) -> Tuple[int, bool]:

@@ -93,6 +93,17 @@ def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes], sessi
     return _kept(source, entry and entry.with_values(values), values)
 
 
+def object_of(source: Path) -> bytes:
+    """The object of a source, its constants late where they can be; empty if no object holds it.
+    Raises Error."""
+    return _kept(source, kept.entry_of(source), {})
+
+
+def texts_of(source: Path) -> bytes:
+    """What ``child`` tells of the texts that BCC gets and makes; empty if it cannot. Raises Error."""
+    return _compile(source, {}, texts=True)
+
+
 def _kept(source: Path, entry: Optional[kept.Entry], values: Dict[str, Any]) -> bytes:
     """The object of an entry, which is made if it is not there."""
     if entry is None:
@@ -107,13 +118,13 @@ def _kept(source: Path, entry: Optional[kept.Entry], values: Dict[str, Any]) -> 
     return raw
 
 
-def _compile(source: Path, values: Dict[str, Any]) -> bytes:
+def _compile(source: Path, values: Dict[str, Any], texts: bool = False) -> bytes:
     """What a child has BCC make of a source; empty if no object holds it. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
     from . import complaints
     from .child import NOT_COVERED, SPEC
-    request = {"source": str(source.absolute()), "parent": os.getpid(),
+    request = {"source": str(source.absolute()), "parent": os.getpid(), "texts": texts,
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
                           for name, value in values.items()}}
     with tempfile.TemporaryFile(buffering=0) as noise:
