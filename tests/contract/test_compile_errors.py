@@ -14,7 +14,8 @@ from typing import List, Sequence, Tuple
 
 import pytest
 
-from bpfduet.bcc import complaints
+from bpfduet.bcc import complaints, objects
+from bpfduet.bcc import start as bcc_start
 from frontends import PATIENCE_S, ROOT, Result, finish, start
 from support import COUNTING_SPEC, SPDX, alive, wait_for_mapping, write_tool
 
@@ -172,7 +173,37 @@ def test_where_a_line_may_be_numbered() -> None:
     text = complaints.numbered(source, 'a "b"')
     assert [line for line in text.split("\n") if not line.startswith("#line")] == source.split("\n")
     assert re.findall(r'#line (\d+) "(.*)"\n', text) == [
-        (number, "a \\042b\\042") for number in ("1", "4", "7", "9", "10", "13")]
+        (number, "a \\042b\\042") for number in ("1", "4", "7", "10", "13")]
+
+
+ACROSS = """\tstruct task_struct *task = (void *)bpf_get_current_task(), *other;
+	u32 key;
+
+	if (!task_matches())
+		return 0;
+	other = task->
+		group_leader; /* of the group */
+	key = other
+		->real_parent
+		->
+		tgid
+		+ other->tgid *
+		  0;
+	seen
+		.increment
+		(key);
+"""
+
+
+def test_expressions_across_lines(folder: Path) -> None:
+    """BCC makes calls of them, whatever lines they are on."""
+    source = tool(folder, ACROSS)
+    joined = tool(folder, re.sub(r"/\*.*?\*/|\n(?=\t\t[^r])", "", ACROSS), name="joined")
+    assert joined.read_text().count("\n") < source.read_text().count("\n")
+    assert [run(f"{name}.bpf.c", "--", "true").status for name in ("t", "joined")] == [0, 0]
+    codes = [objects.section(bcc_start.object_of(path), "tracepoint/sched/sched_process_exec")
+             for path in (source, joined)]
+    assert codes[0] and codes[0] == codes[1]
 
 
 def test_the_verifiers_log_names_the_source(folder: Path) -> None:

@@ -25,6 +25,7 @@ REWRITTEN = re.compile(r"^#if defined\(BPF_LICENSE\)$.*?^#include <bcc/footer\.h
 TAB = 8     # clang's
 CANNOT_SELECT = "BPF has no instruction for this (%s)"
 _TOKENS = re.compile(r'/\*|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()]')
+_CONTINUED = re.compile(r"\\\s*$")
 _PLACE = r"(?P<file>[^\n:]+):(?P<line>\d+):(?P<column>\d+): "
 _CLANG = re.compile(_PLACE + r"(?P<kind>(?:fatal )?error|warning|note|remark): (?P<text>.*)")
 _LLVM = re.compile(r"error: " + _PLACE + r"in function (?P<function>\w+) .*?\)(?:\*?\))?: (?P<text>.*)")
@@ -72,23 +73,25 @@ _REMEDIES = [(re.compile(pattern), remedy) for pattern, remedy in (
 
 
 def numbered(text: str, path: str) -> str:
-    """The text with `#line` where a line begins that may have one: not within a comment, a macro or
-    the parentheses of a call."""
+    """The text with `#line` in front of lines that begin a statement, a body or a declaration: what is
+    moved within one is not torn."""
     name = "".join(f"\\{ord(char):03o}" if char in '"\\\n' else char for char in path)
     out: List[str] = []
-    depth, comment, continued, directive = 0, False, False, False
+    depth, comment, continued, directive, before = 0, False, False, False, ";"
     for number, line in enumerate(text.split("\n"), 1):
         if line[:1] == "}":
             depth = 0
         begins = not (comment or continued)
-        if begins and not depth and line.strip() and line.lstrip()[:1] != "(":
+        first = line.lstrip()[:1]
+        if begins and not depth and first and (before in ";{}" or first == "{"):
             out.append(f'#line {number} "{name}"')
         out.append(line)
-        directive = (directive and continued) or begins and line.lstrip()[:1] == "#"
-        change, comment = _scanned(line, comment)
+        directive = (directive and continued) or begins and first == "#"
+        change, comment, last = _scanned(line, comment)
         if not directive:
             depth = max(0, depth + change)
-        continued = line.endswith("\\")
+            before = last or before
+        continued = _CONTINUED.search(line) is not None
     return "\n".join(out)
 
 
@@ -97,18 +100,23 @@ def without_numbers(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#line "))
 
 
-def _scanned(line: str, comment: bool) -> Tuple[int, bool]:
-    """By how much parentheses are deeper behind a line, and whether it ends within a comment."""
+def _scanned(line: str, comment: bool) -> Tuple[int, bool, str]:
+    """By how much parentheses are deeper behind a line, whether it ends within a comment, and the last
+    character of its code."""
     depth = place = 0
+    code = ""
     while True:
         if comment:
             place = line.find("*/", place)
             if place < 0:
-                return depth, True
+                return depth, True, code[-1:]
             comment, place = False, place + 2
         found = _TOKENS.search(line, place)
+        code += line[place:found.start() if found else None].strip()
         if not found:
-            return depth, False
+            return depth, False, code[-1:]
+        if found[0][0] != "/":
+            code += found[0]
         depth += {"(": 1, ")": -1}.get(found[0], 0)
         comment, place = found[0] == "/*", found.end()
 
@@ -159,7 +167,7 @@ class Messages:
     # -- what is in it ------------------------------------------------------------------------
 
     def _parsed(self) -> Iterator[_Message]:
-        lines = self._said.splitlines()
+        lines = self._said.removesuffix("\n").split("\n") if self._said else []
         place = 0
         while place < len(lines):
             above: List[str] = []
@@ -293,13 +301,14 @@ def _column(line: str, at: int) -> int:
 # -- code that cannot run -----------------------------------------------------------------------
 
 _CALL, _CALL_BY_ADDRESS, _LOAD_IMM64 = 0x85, 0x8d, 0x18
+_BY_PLACE = 1   # a call of what is in the same object
 
 
 def check_calls(function: str, code: bytes) -> None:
     """Raise Error if a program calls functions: BCC does not link them."""
     place = 0
     while place + 8 <= len(code):
-        if code[place] == _CALL and code[place + 1] >> 4:
+        if code[place] == _CALL and code[place + 1] >> 4 == _BY_PLACE:
             raise Error(f"{function}() calls a function that is not inlined, and BCC has no such "
                         "calls: write it static __always_inline, without recursion")
         if code[place] == _CALL_BY_ADDRESS:
@@ -358,7 +367,8 @@ def failure(source: Path, status: int, sentence: str, said: str) -> Error:
     if not sentence:
         sentence = f"BCC cannot compile {source.name}"
         remedy = _ended(-status) if status < 0 and status != -signal.SIGABRT else remedy
-        remedy = remedy or f"the compiler ended with {status}"
+        remedy = remedy or (f"the compiler ended with {status}" if status > 0 else
+                            "the compiler has given up")
     if sentence.startswith("BCC cannot compile") and remedy:
         sentence += f": {remedy}"
     return Error(sentence, messages.text())
