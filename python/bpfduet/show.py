@@ -118,7 +118,8 @@ def _of_bcc(source: Path) -> bytes:
         return b""
     raw = start.object_of(source)
     if not raw:
-        say("bpfduet: no object holds what BCC makes of this (docs/start-up.md), so its side is left out")
+        say("bpfduet: no object holds what BCC makes of this (docs/start-up.md), so its side is "
+            "left out")
     return raw
 
 

@@ -166,6 +166,17 @@ def test_the_line_that_the_source_sees(folder: Path) -> None:
     assert done.lines()[1] == b"1," + place_of(source, "u32 key").split(":", maxsplit=1)[0].encode()
 
 
+def test_a_byte_order_mark(folder: Path) -> None:
+    """In front of a source, as some editors write it."""
+    source = tool(folder, "\tif (task_matches())\n\t\tseen.increment(nonsense);\n")
+    source.write_text("\ufeff" + source.read_text())
+    lines, _ = failed("t.bpf.c")
+    assert heads(lines) == [f"t.bpf.c:{place_of(source, 'nonsense')}: error"]
+    source.write_text(source.read_text().replace("nonsense", "limit"))
+    done = run("t.bpf.c", "--", "true")
+    assert (done.status, done.stderr) == (0, b"")
+
+
 def test_where_a_line_may_be_numbered() -> None:
     """Not within comments, macros and parentheses; nothing else changes."""
     source = "\n".join(["int f(", "  int a", ") {", "/* x", "*/ g(1,", "2);", "CALL", "(3)", "c = '('; }",
@@ -257,7 +268,8 @@ REFUSED = {
                   "\tu32 key = rec(bpf_get_prandom_u32());\n", "", CALLS),
     "six": ("static __attribute__((noinline)) u64 six(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)\n"
             "{\n\treturn a * b + c * d - e * f;\n}\n",
-            "\tu64 n = bpf_ktime_get_ns();\n\tu32 key = six(n, n + bpf_get_prandom_u32(), n * n, n >> 3, n - 7, n | 8);\n",
+            "\tu64 n = bpf_ktime_get_ns();\n"
+            "\tu32 key = six(n, n + bpf_get_prandom_u32(), n * n, n >> 3, n - 7, n | 8);\n",
             "six(n", "at most five arguments"),
     "pointer": ("static __attribute__((noinline)) int f1(int x) { return x + 1; }\n"
                 "static __attribute__((noinline)) int f2(int x) { return x + 2; }\n",

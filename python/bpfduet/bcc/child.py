@@ -4,10 +4,10 @@
 So LLVM, what BCC and clang write to descriptor 2, the working directory and the mount namespace of
 a compilation are never those of whoever wants the object. The request comes as JSON on standard
 input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "parent": PID}``, where a string's value is
-hexadecimal. With ``"texts": true`` it is what BCC gets and makes that is wanted. The object comes out
-on standard output; standard error must be a file that can be
-read, for what is in it becomes part of the object. If there is no object, the exit status is one of
-``FAILED``, with a sentence on standard output.
+hexadecimal. With ``"texts": true`` it is what BCC gets and makes that is wanted. The object comes
+out on standard output; standard error must be a file that can be read, for what is in it becomes
+part of the object. If there is no object, the exit status is one of ``FAILED``, with a sentence on
+standard output.
 """
 from __future__ import annotations
 

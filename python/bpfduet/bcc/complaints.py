@@ -78,7 +78,7 @@ def numbered(text: str, path: str) -> str:
     name = "".join(f"\\{ord(char):03o}" if char in '"\\\n' else char for char in path)
     out: List[str] = []
     depth, comment, continued, directive, before = 0, False, False, False, ";"
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
         if line[:1] == "}":
             depth = 0
         begins = not (comment or continued)
