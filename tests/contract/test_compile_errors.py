@@ -16,7 +16,7 @@ import pytest
 
 from bpfduet.bcc import complaints, objects
 from bpfduet.bcc import start as bcc_start
-from frontends import PATIENCE_S, ROOT, Result, finish, start
+from frontends import BUILD, PATIENCE_S, ROOT, Result, finish, start
 from support import COUNTING_SPEC, SPDX, alive, wait_for_mapping, write_tool
 
 pytestmark = pytest.mark.host_only
@@ -151,6 +151,10 @@ def test_warnings_of_edited_lines(folder: Path) -> None:
         for part in ("x = ", "z = "):
             number = next(number for number, line in enumerate(lines) if part in line)
             assert lines[number].index(part) == lines[number + 1].index("^")
+    # the loader does not know where the source was
+    kept, = (folder.parent / "cache/bpfduet/programs").glob("object-*")
+    done = finish(start([str(BUILD / "bin/bpfduet-loader"), str(kept), "-v", "--", "true"]))
+    assert done.status == 0 and heads(done.stderr.decode().splitlines()) == expected
 
 
 FOLDER = complaints.FOLDER
@@ -400,6 +404,23 @@ def test_a_compiler_that_is_killed(folder: Path, number: int, sentence: str) -> 
     assert re.search(rf"Max cpu time +{complaints.CPU_S} ", limits)
     assert re.search(rf"Max address space +{complaints.MEMORY} ", limits)
     assert not alive(child)
+
+
+def test_each_once(folder: Path) -> None:
+    """Some builds of libbcc compile once more when it fails; others say warnings of the text that they
+    have made, too. A note goes with what it belongs to; the verifier's lines may come again."""
+    source = tool(folder, WRONG)
+    path, number = source.absolute(), place_of(source, "nonsense").split(":", maxsplit=1)[0]
+    said = (f"{path}:{number}:19: error: no\n        if (limit > 3 && nonsense)\n                         ^\n"
+            f"{path}:5:1: note: because\nCONFIG(u32, limit, 3);\n^\n1 error generated.\n")
+    made = (f"{path}:{number}:30: error: no\n        if (DUET_LATE(limit) > 3 && nonsense)\n"
+            f"{' ' * 36}^\n1 error generated.\n")
+    log = "0: (b7) r0 = 0\n0: (b7) r0 = 0\n"
+    shown = complaints.Messages(said + said + made + log, Path("t.bpf.c")).text()
+    assert heads(shown.splitlines()) == [f"t.bpf.c:{number}:19: error", "t.bpf.c:5:1: note"]
+    assert shown.endswith(log)
+    shown = complaints.Messages(made, Path("t.bpf.c")).text()
+    assert shown == said.replace(f"{path}", "t.bpf.c").partition("t.bpf.c:5")[0]
 
 
 @pytest.mark.parametrize("said, text", [

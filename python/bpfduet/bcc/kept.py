@@ -26,6 +26,8 @@ MAX_SOURCE = 4 << 20    # of a kernel half, in bytes
 # How long to wait for another process that compiles the same: it may have been stopped.
 PATIENCE_S, LOOK_S = 30.0, 0.01
 _TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
+# Modules that only run or show what was compiled: they decide nothing about it.
+_OF_RUNS = {"runner.py", "show.py", "watch.py", "ways.py"}
 _CPUS = Path("/sys/devices/system/cpu/possible")
 
 
@@ -154,7 +156,8 @@ def _made_of(source: Path) -> object:
     whole, _ = kernel_headers.read_sources(text, [HEADERS, source.resolve().parent])
     files = [source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON,
              COMMON.parent.parent / "VERSION", kernel_headers.CONSTANTS, _CPUS,
-             *formats_of(whole), *sorted(Path(__file__).parents[1].glob("**/*.py"))]
+             *formats_of(whole), *(path for path in sorted(Path(__file__).parents[1].glob("**/*.py"))
+                                   if path.name not in _OF_RUNS)]
     return (kernel_headers.kernel_key(kernel_headers.VMLINUX), modules(), source.name, text, whole,
             environment(), _compilers(), [path.read_bytes() for path in files])
 
