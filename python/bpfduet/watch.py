@@ -26,8 +26,8 @@ from .say import say
 
 # Editors write in several steps; the last one was so long ago.
 QUIET_S = 0.1
-# From SIGINT to the next, which a tool obeys at once.
-PATIENCE_S = 10.0
+# From a signal to SIGINT, which ends a tool at once then. Many probes take long to close.
+PATIENCE_S = 60.0
 WRONG_USAGE = 2     # exit status
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.M)
 # inotify: written, its mode, closed, moved away and here, made, removed

@@ -12,9 +12,10 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from bpfduet.bcc import objects, start as bcc_start
+from bpfduet import show as show_module
+from bpfduet.bcc import start as bcc_start
 from bpfduet.paths import find
-from frontends import BUILD, ROOT, Result, finish, start
+from frontends import ROOT, Result, finish, start
 from support import COUNTING_SPEC, SPDX, held, one_sentence, write_tool
 
 pytestmark = pytest.mark.host_only
@@ -96,6 +97,17 @@ def test_code_of_tools(tool: str, tracefs: None) -> None:
             assert int(last.split(":")[0]) + 1 == counts[name] and last.endswith(("exit", "goto 0")) or \
                 int(last.split(":")[0]) + 1 + last.endswith(" ll") == counts[name]
     assert "R_BPF" not in done.stdout.decode()
+
+
+def test_functions_that_share_a_section() -> None:
+    """Each is counted by itself."""
+    path = ROOT / "build/bpf/usdtsnoop.bpf.o"
+    objdump = show_module._tool("llvm-objdump")
+    assert objdump
+    found = show_module._programs(objdump, path, {})
+    places = [program.section for program in found.values()]
+    assert len(places) > len(set(places))
+    assert {name: program.size for name, program in found.items()} == sizes(path.read_bytes())
 
 
 def test_names(source: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -46,6 +47,12 @@ def children(pid: int) -> List[int]:
     with contextlib.suppress(OSError):
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def tracer_of(pid: int) -> int:
+    """Who traces a process; 0: nobody."""
+    found = re.search(r"^TracerPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(found[1]) if found else 0
 
 
 class Watcher:
@@ -146,12 +153,23 @@ def test_each_file(watching: Callable[..., Watcher], write: Callable[[Path, str]
 
 
 def test_what_is_no_change(watching: Callable[..., Watcher]) -> None:
-    """Another date, another file."""
+    """Another date, the same once more, another file: the watcher looks, if at all, and that is it."""
     watcher = watching()
     watcher.ready(1)
-    os.utime("t.bpf.c", (0, 0))
-    Path("t.bpf.c").write_text(SOURCE)
-    Path("other.h").write_text("#define MINE 3\n")
+    with subprocess.Popen(["strace", "-qq", "-e", "trace=openat", "-o", "calls", "-p",
+                           str(watcher.process.pid)]) as strace:
+        watcher.wait(lambda: tracer_of(watcher.process.pid) == strace.pid)
+
+        def looked() -> int:
+            return Path("calls").read_text().count('"my.h"') if Path("calls").exists() else 0
+
+        Path("other.h").write_text("#define MINE 3\n")
+        os.utime("t.bpf.c", (0, 0))
+        watcher.wait(looked)
+        before = looked()
+        Path("t.bpf.c").write_text(SOURCE)
+        watcher.wait(lambda: looked() > before)
+        strace.terminate()
     Path("my.h").write_text("#define MINE 2\n")
     watcher.ready(2)
     assert watcher.finish() == 0
@@ -232,7 +250,8 @@ def test_a_terminals_interrupt(watching: Callable[..., Watcher]) -> None:
     """Ctrl-C reaches the tool once: its report is printed."""
     pid, terminal = pty.fork()
     if not pid:
-        os.execv(str(ROOT / "bpfduet"), ["bpfduet", "run", "--watch", "t.bpf.c", *COMMAND])
+        os.execvp("strace", ["strace", "-qq", "-e", "trace=kill,pidfd_send_signal", "-e", "signal=none", "-o",
+                             "calls", str(ROOT / "bpfduet"), "run", "--watch", "t.bpf.c", *COMMAND])
     said = b""
     deadline = time.monotonic() + PATIENCE_S
     interrupted = False
@@ -250,6 +269,7 @@ def test_a_terminals_interrupt(watching: Callable[..., Watcher]) -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert said.endswith(b"1,1\r\n") and b"bpfduet:" not in said
+    assert Path("calls").read_text() == ""      # it has passed nothing on
 
 
 @pytest.mark.parametrize("args, sentence", [
