@@ -429,6 +429,35 @@ def test_each_once(folder: Path) -> None:
     assert shown == said.replace(f"{path}", "t.bpf.c").partition("t.bpf.c:5")[0]
 
 
+def clangs() -> List[str]:
+    """The versions that are here; from 17 on they show numbers in front of lines."""
+    return sorted(path.name for path in Path("/usr/bin").glob("clang-[1-9][0-9]")) or ["clang"]
+
+
+@pytest.mark.parametrize("clang", clangs())
+def test_what_versions_of_clang_say(folder: Path, clang: str) -> None:
+    """The same places: of a line as it is, of one that was edited, of one that was moved down."""
+    text = ("int moved(int a, struct gone *b)\n{\n\tint p = limit + nothing(a,\n\t\t\t\t    1);\n"
+            "\tint same = missing;\n\n\treturn 1;\n}\n")
+    source = folder / "t.bpf.c"
+    source.write_text("#define limit 3\n\n" + text)
+    given = complaints.numbered(source.read_text().replace("= limit", "= DUET_LATE(limit)")
+                                .replace("#define limit 3", "#define DUET_LATE(x) 3"), str(source))
+    given = given.replace("int moved", "struct in_front {\n\tint a;\n};\nint moved")
+    done = subprocess.run([clang, "-fsyntax-only", "-fno-color-diagnostics",
+                           "-Werror=implicit-function-declaration", "-x", "c", "-"],
+                          input=given.encode(), stderr=subprocess.PIPE, check=False)
+    shown = complaints.Messages(done.stderr.decode(), Path("t.bpf.c")).text()
+    errors = [head for head in heads(shown.splitlines()) if head.endswith("error")]
+    assert errors == [f"t.bpf.c:{place_of(source, part)}: error" for part in ("nothing", "missing")], shown
+    assert "DUET_LATE" not in shown and "\t" not in shown
+    assert f"t.bpf.c:{place_of(source, 'gone')}: warning" in heads(shown.splitlines()), shown
+    for part in ("gone *b", "nothing(a,", "missing;"):
+        line, caret = next((one, other) for one, other in zip(shown.splitlines(), shown.splitlines()[1:])
+                           if part in one and not one.startswith("t.bpf.c:"))
+        assert line in source.read_text().expandtabs(8).splitlines() and line.index(part) == caret.index("^")
+
+
 @pytest.mark.parametrize("said, text", [
     ("PLEASE submit a bug report to x\nStack dump:\n0.\tProgram arguments: x\n", "PLEASE submit"),
     ("LLVM ERROR: something\nPLEASE submit a bug report to x\nStack dump:\n #0 0x00\n",

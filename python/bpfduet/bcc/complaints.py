@@ -30,6 +30,7 @@ _PLACE = r"(?P<file>[^\n:]+):(?P<line>\d+):(?P<column>\d+): "
 _CLANG = re.compile(_PLACE + r"(?P<kind>(?:fatal )?error|warning|note|remark): (?P<text>.*)")
 _LLVM = re.compile(r"error: " + _PLACE + r"in function (?P<function>\w+) .*?\)(?:\*?\))?: (?P<text>.*)")
 _CARET = re.compile(r"[ ~]*\^[ ~]*")
+_GUTTER = re.compile(r" +(\d*) \| ?(.*)")     # clang's from 17 on: a line's number in front
 _INCLUDED = re.compile(r"In file included from (?P<file>[^\n]+):(?P<line>\d+):")
 _COUNT = re.compile(r"\d+ (?:error|warning)s?(?: and \d+ errors?)? generated\.")
 _OURS = re.compile(r"expanded from macro 'DUET_(?:LATE|WHOLE|PICK)")
@@ -184,7 +185,9 @@ class Messages:
             end = place + 1
             clang = _CLANG.fullmatch(lines[place])
             if clang:
-                if end + 1 < len(lines) and _CARET.fullmatch(lines[end + 1]):
+                while end < len(lines) and _GUTTER.fullmatch(lines[end]):
+                    end += 1
+                if end == place + 1 < len(lines) - 1 and _CARET.fullmatch(lines[end + 1]):
                     end += 2
                     end += end < len(lines) and lines[end].startswith(" ")      # what to write
                 yield self._of_clang(clang, above, lines[place + 1:end])
@@ -208,34 +211,38 @@ class Messages:
                   below: Sequence[str]) -> _Message:
         number, column = int(head["line"]), int(head["column"])
         exact = True
-        shown = list(below)
+        gutters = [_GUTTER.fullmatch(one) for one in below]
+        shown = [gutter[2] if gutter else one for gutter, one in zip(gutters, below)]
+        at = next((place for place, gutter in enumerate(gutters)
+                   if gutter and gutter[1] == str(number)), 0)
         if head["file"] == self._path and below and self._text:
-            number, column, shown, exact = self._corrected(number, column, below)
+            number, column, shown, exact = self._corrected(number, column, shown, at)
         place = f"{self._named(head['file'] + ': ')[:-2]}:{number}"
         line = f"{place}:{column}: {head['kind']}: {head['text']}"
         return _Message(head["kind"], (place, head["kind"], head["text"], str(column)), exact,
                         [*above, line, *shown])
 
-    def _corrected(self, number: int, column: int,
-                   below: Sequence[str]) -> Tuple[int, int, List[str], bool]:
-        """Line, column and what is shown of them, where the compiler had another text."""
+    def _corrected(self, number: int, column: int, below: List[str],
+                   at: int) -> Tuple[int, int, List[str], bool]:
+        """Line, column and what is shown of them, where the compiler had another text. ``at``: which
+        of the lines ``below`` is this one."""
         def original(wanted: int) -> str:
             return self._text[wanted - 1].expandtabs(TAB) if 0 < wanted <= len(self._text) else ""
 
-        seen = below[0].rstrip()
+        seen, marks = below[at].rstrip(), below[at + 1:at + 2]
         if original(number).rstrip() == seen:
-            return number, column, list(below), True
+            return number, column, below, True
         # Lines in front of a function count until the next #line.
         same = next((other for other in range(min(number, len(self._text)), 0, -1)
                      if seen and original(other).rstrip() == seen), None)
         if same is not None:
-            return same, column, list(below), True
-        caret = below[1].find("^") if len(below) > 1 else -1
+            return same, column, below, True
+        caret = marks[0].find("^") if marks else -1
         if caret < 0 or not original(number):
-            return number, column, list(below), False
-        at = _moved(seen, original(number), caret)
-        return number, _column(self._text[number - 1], at), \
-            [original(number).rstrip(), " " * at + "^"], False
+            return number, column, below, False
+        place = _moved(seen, original(number), caret)
+        return number, _column(self._text[number - 1], place), \
+            [original(number).rstrip(), " " * place + "^"], False
 
     def _of_llvm(self, said: str) -> _Message:
         """What LLVM says, in clang's form where it has a place; anything else as it is."""
