@@ -13,6 +13,7 @@
 
 #define BCC_SECTION ".bpfduet.bcc"
 #define FORMAT 1
+#define FOLDER '\1' /* in what the compiler said: that of the source */
 #define POSSIBLE_CPUS "/sys/devices/system/cpu/possible"
 #define KERNEL_NOTES "/sys/kernel/notes" /* the build id is one */
 
@@ -180,9 +181,17 @@ void bcc_object__free(struct bcc_object *b)
 	memset(b, 0, sizeof(*b));
 }
 
-const char *bcc_object__said(const struct bcc_object *b)
+void bcc_object__tell_said(const struct bcc_object *b, const char *source, FILE *file)
 {
-	return b->doc ? string_of(json_doc__root(b->doc), "said") : "";
+	const char *said = b->doc ? string_of(json_doc__root(b->doc), "said") : "";
+	const char *slash = source ? strrchr(source, '/') : NULL;
+
+	for (; *said; said++) {
+		if (*said != FOLDER)
+			fputc(*said, file);
+		else if (slash)
+			fwrite(source, 1, (size_t)(slash + 1 - source), file);
+	}
 }
 
 bool bcc_object__find_probe(const struct bcc_object *b, const char *program,

@@ -51,7 +51,7 @@ struct object {
 	const void *elf;
 	size_t size;
 	bool foreign_allowed; /* one without a bound spec */
-	int log_fd; /* run.h */
+	const struct duet_caller *caller;
 };
 
 static int print_reply(const struct spec *spec, struct output_stream *out)
@@ -81,7 +81,7 @@ static int run_spec(const struct spec *spec, const struct object *object, bool f
 	output_stream__init(&out, STDOUT_FILENO, 0);
 	switch (options__parse(&options, spec, argc - 1, argv + 1, &out.buf, &err)) {
 	case OPTIONS_RUN:
-		status = run__tool(object->elf, object->size, &options, foreign, object->log_fd);
+		status = run__tool(object->elf, object->size, &options, foreign, object->caller);
 		break;
 	case OPTIONS_DONE:
 		status = print_reply(spec, &out);
@@ -129,18 +129,18 @@ static int run_object(const char *name, const struct object *object, int argc, c
 
 int duet__main(const void *elf, size_t size, int argc, char **argv)
 {
-	const struct object object = { .elf = elf, .size = size, .log_fd = -1 };
+	const struct object object = { .elf = elf, .size = size };
 
 	return run_object(argc > 0 ? argv[0] : "bpfduet", &object, argc, argv);
 }
 
-static int run_content(struct buf *content, int log_fd, int argc, char **argv)
+static int run_content(struct buf *content, const struct duet_caller *caller, int argc, char **argv)
 {
 	const struct object object = {
 		.elf = content->data,
 		.size = content->len,
 		.foreign_allowed = true,
-		.log_fd = log_fd,
+		.caller = caller,
 	};
 	int status = run_object(LOADER, &object, argc, argv);
 
@@ -165,7 +165,7 @@ int duet__main_file(const char *path, int argc, char **argv)
 	int status;
 
 	if (file__read(path, &content))
-		return run_content(&content, -1, argc, argv);
+		return run_content(&content, NULL, argc, argv);
 	buf__printf(&shown, "'%s'", path);
 	buf__putc(&shown, '\0');
 	status = unreadable(&content, shown.data);
@@ -173,11 +173,11 @@ int duet__main_file(const char *path, int argc, char **argv)
 	return status;
 }
 
-int duet__main_fd(int fd, int log_fd, int argc, char **argv)
+int duet__main_fd(int fd, const struct duet_caller *caller, int argc, char **argv)
 {
 	struct buf content = { 0 };
 
 	if (file__read_fd(fd, &content))
-		return run_content(&content, log_fd, argc, argv);
+		return run_content(&content, caller, argc, argv);
 	return unreadable(&content, "the object's descriptor");
 }

@@ -20,12 +20,17 @@ int duet__main(const void *elf, size_t size, int argc, char **argv);
  */
 int duet__main_file(const char *path, int argc, char **argv);
 
+/* Who starts an object that BCC has compiled, and says why if the kernel refuses it. */
+struct duet_caller {
+	const char *source; /* what it was compiled of, as the user named it */
+	int log_fd; /* where what the kernel said of it is to go; -1: nowhere */
+};
+
 /*
- * The same for an open descriptor, which is closed. If the kernel refuses what BCC has compiled and
- * there is a file for what it said (else -1), that goes there, and the result is DUET_REFUSED:
- * the caller says why.
+ * The same for an open descriptor, which is closed. If the kernel refuses what BCC has compiled, what
+ * it said is in the caller's log, nothing is printed, and the result is DUET_REFUSED.
  */
 #define DUET_REFUSED 3
-int duet__main_fd(int fd, int log_fd, int argc, char **argv);
+int duet__main_fd(int fd, const struct duet_caller *caller, int argc, char **argv);
 
 #endif

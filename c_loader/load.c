@@ -483,8 +483,8 @@ enum loaded { LOADED, FAILED, REFUSED };
  */
 static bool explained_by_caller(const struct kernel_half *k, struct buf *known)
 {
-	if (!k->bcc.doc || k->log_fd < 0 || known->failed ||
-	    write(k->log_fd, known->data, known->len) != (ssize_t)known->len)
+	if (!k->bcc.doc || !k->caller || k->caller->log_fd < 0 || known->failed ||
+	    write(k->caller->log_fd, known->data, known->len) != (ssize_t)known->len)
 		return false;
 	known->len = 0;
 	return true;
@@ -565,7 +565,7 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 	if (!bcc_object__open(&k->bcc, elf, size, error))
 		return false;
 	if (messages.verbose)
-		fputs(bcc_object__said(&k->bcc), stderr);
+		bcc_object__tell_said(&k->bcc, k->caller ? k->caller->source : NULL, stderr);
 	result = load_without_btf(k, elf, size, options, limit, foreign, error);
 	if (result == REFUSED)
 		result = load_image(k, elf, size, options, limit, foreign, false, error);

@@ -4,6 +4,7 @@
 
 #include "attach.h"
 #include "bcc_object.h"
+#include "duet.h"
 #include "options.h"
 #include "pin.h"
 #include "render.h"
@@ -16,11 +17,11 @@ struct kernel_half {
 	struct bcc_object bcc;
 	int cpus;
 	/*
-	 * Set before the load: a file, if the caller tells why an object of BCC's was refused, else
-	 * -1. If it was, what the kernel said goes there, `refused` says so, and nothing is
+	 * Set before the load: who tells why an object of BCC's was refused, NULL if nobody does. If
+	 * it was, what the kernel said goes into that one's log, `refused` says so, and nothing is
 	 * printed.
 	 */
-	int log_fd;
+	const struct duet_caller *caller;
 	bool refused;
 };
 
@@ -41,7 +42,7 @@ bool elf__find_section(const void *elf, size_t size, const char *wanted, const c
 /* libbpf's messages go to stderr if verbose; a rejected program's log is shown in any case. */
 void kernel_half__set_verbose(bool verbose);
 
-/* Open, set constants and sizes, load. `k` is all zero but for `log_fd`. `foreign` objects
+/* Open, set constants and sizes, load. `k` is all zero but for `caller`. `foreign` objects
  * hold no spec and are taken as they are. */
 bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 		       const struct options *options, const struct limit *limit, bool foreign,

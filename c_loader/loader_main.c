@@ -46,8 +46,9 @@ static void explain(int log_fd, char **argv)
 static int run_descriptor(int argc, char **argv)
 {
 	enum { FD = 2, BPFDUET, SOURCE };
+	struct duet_caller caller;
 	char *end, *run = "run";
-	int status, log_fd;
+	int status;
 	long fd;
 
 	signal(SIGPIPE, SIG_DFL); /* Python ignores both, and hands that on */
@@ -58,13 +59,14 @@ static int run_descriptor(int argc, char **argv)
 				"Try 'bpfduet-loader --help' for more information.\n");
 		return 2;
 	}
-	log_fd = memfd_create("bpfduet-log", MFD_CLOEXEC);
-	status = duet__main_fd((int)fd, log_fd, argc - SOURCE, argv + SOURCE);
+	caller.source = argv[SOURCE];
+	caller.log_fd = memfd_create("bpfduet-log", MFD_CLOEXEC);
+	status = duet__main_fd((int)fd, &caller, argc - SOURCE, argv + SOURCE);
 	if (status != DUET_REFUSED)
 		return status;
 	argv[FD] = argv[BPFDUET];
 	argv[BPFDUET] = run;
-	explain(log_fd, argv + FD);
+	explain(caller.log_fd, argv + FD);
 	fprintf(stderr, "bpfduet-loader: cannot start %s: %s\n", argv[FD], strerror(errno));
 	return 1;
 }

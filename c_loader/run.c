@@ -566,7 +566,8 @@ static int open_output(struct run *run)
 	return fd;
 }
 
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign, int log_fd)
+int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
+	      const struct duet_caller *caller)
 {
 	struct run run = {
 		.spec = options->spec,
@@ -574,7 +575,7 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 		.command = COMMAND_NONE,
 		.trace_fd = -1,
 		.batch = BATCH_EVENTS,
-		.kernel.log_fd = log_fd,
+		.kernel.caller = caller,
 	};
 	int status, fd = open_output(&run);
 	bool refused;

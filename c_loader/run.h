@@ -5,7 +5,7 @@
 #include "duet.h"
 #include "options.h"
 
-/* What run__tool() returns with a `log_fd` if the kernel refuses an object of BCC's. */
+/* What run__tool() returns with a `caller` if the kernel refuses an object of BCC's. */
 #define RUN_REFUSED DUET_REFUSED
 
 /*
@@ -13,7 +13,7 @@
  * object without a bound spec.
  */
 int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
-	      int log_fd);
+	      const struct duet_caller *caller);
 
 /* "TOOL: SENTENCE" on stderr, hostile bytes escaped. */
 void run__complain(const char *tool, const struct buf *sentence);

@@ -154,6 +154,7 @@ class Program:
                  entries: Dict[str, int], off: List[str], pinned: Dict[str, bytes],
                  settings: Dict[str, Dict[str, str]], verbose: bool = False):
         from . import compiled      # late: LLVM is slow to load, and --help does not need it
+        from .bcc.complaints import Messages, numbered
         self._lib = lib = compiled.library()
         self._text = text = source.read_text()
         folders = [HEADERS, source.resolve().parent]
@@ -169,7 +170,8 @@ class Program:
         self._unattached = [program for program in programs_of(text) if program.name not in off]
         self._attacher: Optional[Attacher] = None
         contexts = usdt_contexts(self._unattached, settings)
-        text = usdt_arguments(contexts, self._unattached) + text
+        text = usdt_arguments(contexts, self._unattached) \
+            + numbered(text, str(source.absolute()))
         self._pinned = []
         for name, path in pinned.items():
             self._pinned.append(self._open_pinned(path))
@@ -187,7 +189,7 @@ class Program:
                 failure: Optional[Exception] = error
             else:
                 failure = None
-            noise = compiled.written(stderr).decode(errors="backslashreplace")
+            noise = Messages(compiled.written(stderr).decode(errors="backslashreplace"), source).text()
         if failure:
             raise Error(self._explain(str(failure), source), noise) from failure
         if verbose:

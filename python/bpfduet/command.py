@@ -16,7 +16,10 @@ from .say import complain, say
 
 
 def run(arguments: List[str]) -> int:
-    """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC"""
+    """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC; more: run --help"""
+    if arguments and arguments[0].partition("=")[0] in ("--show", "--watch", "--help", "-h"):
+        from . import ways
+        return ways.run(arguments)
     if not arguments or arguments[0].startswith("-"):
         return usage("run needs a tool: its name, or a .bpf.c file")
     return start.run(arguments[0], arguments[1:])
@@ -103,10 +106,10 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def usage(sentence: str) -> int:
+def usage(sentence: str, command: str = "bpfduet") -> int:
     """Wrong usage: the sentence, where to look, status 2."""
     complain("bpfduet", sentence)
-    say("Try 'bpfduet --help' for more information.")
+    say(f"Try '{command} --help' for more information.")
     return 2
 
 

@@ -35,7 +35,7 @@ def find(name: Union[str, Path]) -> Path:
     path = Path(name)
     if path.name.endswith(".bpf.c"):
         if not path.is_file():
-            raise Error(f"there is no file {path}")
+            raise Error(f"{path} is not a file" if path.exists() else f"there is no file {path}")
         return path
     path = TOOLS / f"{name}.bpf.c"
     if "/" in str(name) or not path.is_file():

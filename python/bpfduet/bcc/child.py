@@ -9,12 +9,14 @@ comes out on standard output; standard error must be a file that can be read, fo
 becomes part of the object. If there is no object, the exit status is one of ``FAILED``, with a
 sentence on standard output.
 
-With ``"explain": true, "off": [PROGRAM], "pinned": {MAP: FILE}`` no object comes out: the programs
-are loaded as BCC loads them, which writes the verifier's log to standard error.
+With ``"texts": true`` it is what BCC gets and makes that comes out. With ``"explain": true, "off":
+[PROGRAM], "pinned": {MAP: FILE}`` nothing does: the programs are loaded as BCC loads them, which
+writes the verifier's log to standard error.
 """
 from __future__ import annotations
 
 import ctypes as ct
+import functools
 import json
 import os
 import re
@@ -23,7 +25,8 @@ import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set,
+                    Tuple)
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
@@ -32,7 +35,7 @@ from ..compiled import Compiled, NotCovered, NotLate
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT, explain, usdt
+from . import FORMAT, complaints, explain, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
@@ -42,6 +45,8 @@ FAILED = (COMPILER, SPEC)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
+_DEBUG_PREPROCESSOR = 4     # libbcc's
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL)
 # Where a pinned map's descriptor will be; no descriptor is that large.
 _MARK = 0x6d000000
 # By a function's name what BCC attaches it to, and its section ahead of time.
@@ -141,24 +146,46 @@ class _Compilation:
         self._before = _before([probe.readers(_body(self._text, program.place))
                                 for probe, program in zip(self._probes, programs)])
 
-    def object(self) -> bytes:
-        """The object file. Raises Error, SpecError, NotCovered."""
-        bound_to = spec.load(self._source.with_name(
-            self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+    def _plans(self) -> List[late_constants.Plan]:
+        """What to try; all is ready for BCC."""
         self._find_headers()
         plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
+        import bcc.libbcc   # once for all plans  # noqa: F401  # pylint: disable=unused-import
+        return plans
+
+    def object(self) -> bytes:
+        """The object file. Raises Error, SpecError, NotCovered."""
+        bound_to = spec.load(self._source.with_name(
+            self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+        plans = self._plans()
+        for plan in plans[:-1]:
+            # with its own constants late it may not compile: they need not be expressions
+            made = _tried(functools.partial(self._made, plan, bound_to))
+            if made:
+                return made
+            _forget()
+        return self._made(plans[-1], bound_to)
+
+    def texts(self) -> bytes:
+        """What BCC gets and what it makes of that: two texts in JSON. Raises Error."""
+        plans = self._plans()
         for plan in plans:
-            try:
-                return kernel_headers.without_kallsyms(lambda: self._compiled(plan, bound_to))
-            except (NotLate, Error) as error:
-                # with its own constants late it may not compile: they need not be expressions
-                if plan is plans[-1]:
-                    raise error
-                os.ftruncate(2, 0)
-                os.lseek(2, 0, os.SEEK_SET)
-        raise AssertionError("no plan")
+            _tried(lambda: b"1" if self._module(plan.text, self._flags(plan)[0],
+                                                _DEBUG_PREPROCESSOR) else b"")
+            said = _said()
+            found = complaints.REWRITTEN.search(said)
+            refused = re.search(r"(?m)^error: ", said) and plan is not plans[-1]
+            if found and not refused and not re.search(r"\d: (?:fatal )?error: ", said):
+                return json.dumps([plan.text, complaints.without_numbers(found[0])]).encode()
+            _forget()
+        said = complaints.CLANG_CALLED.sub("", complaints.REWRITTEN.sub("", said))
+        os.write(2, said.encode())
+        raise self._failure()
+
+    def _made(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+        return kernel_headers.without_kallsyms(lambda: self._compiled(plan, bound_to))
 
     def load(self, off: Sequence[str], pinned: Dict[str, str]) -> bytes:
         """Have BCC load all programs but those that are ``off``; there is no object then. Raises
@@ -169,7 +196,10 @@ class _Compilation:
                                      for name, path in pinned.items()}}
         flags = self._plain_flags() + [compiled.define(f"DUET_SET_{name}", value)
                                        for name, value in values.items()]
-        module = kernel_headers.without_kallsyms(lambda: self._module(self._text, flags))
+        module = kernel_headers.without_kallsyms(
+            functools.partial(self._module, self._text, flags))
+        if not module:
+            raise self._failure()
         for name in explain.names_of(lib, module):
             plain = _plain(name.decode())
             if plain not in off:
@@ -204,6 +234,11 @@ class _Compilation:
         from bcc.libbcc import lib
         flags, marks = self._flags(plan)
         module = self._module(plan.text, flags)
+        if not module:
+            raise self._failure()
+        for name in explain.names_of(lib, module):
+            complaints.check_calls(_plain(name.decode()), ct.string_at(
+                lib.bpf_function_start(module, name), lib.bpf_function_size(module, name)))
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
         found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
         btf, maps = describe_maps(lib, module, found)
@@ -214,16 +249,17 @@ class _Compilation:
         bound = bind.bind(bound_to, types, VERSION)
         return self._object(found, constants, bound, marks, btf, maps)
 
-    def _module(self, text: str, flags: List[str]) -> int:
-        """What libbcc makes of a text. Raises Error."""
+    def _module(self, text: str, flags: List[str], debug: int = 0) -> Any:
+        """What libbcc makes of a text; None if it does not compile."""
         from bcc.libbcc import lib
         compiled.declare(lib)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
-        module = lib.bpf_module_create_c_from_string((self._before + text).encode(), 0, array,
-                                                     len(array), True, None)
-        if not module:
-            raise Error(f"BCC cannot compile {self._source.name}")
-        return int(module)
+        text = self._before + complaints.numbered(text, str(self._source))
+        return lib.bpf_module_create_c_from_string(text.encode(), debug, array, len(array), True,
+                                                   None)
+
+    def _failure(self) -> Error:
+        return Error(f"BCC cannot compile {self._source.name}")
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
         configs = configs_of(self._text)
@@ -256,7 +292,7 @@ class _Compilation:
             "programs": late, "usdt": [probe.table() for probe in self._probes],
             "pinned": _pinned_paths(self._whole, names),
             "modules": [_module_identity(name) for name in self._modules],
-            "said": _said()}
+            "said": complaints.Messages(_said(), self._source).kept()}
         return write(maps, programs, btf, found.license, {
             SPEC_SECTION: json.dumps(bound, ensure_ascii=False, separators=(",", ":")).encode(),
             BCC_SECTION: json.dumps(about, separators=(",", ":")).encode()})
@@ -319,6 +355,38 @@ def _said() -> str:
         return ""
 
 
+def _forget() -> None:
+    """Take back what was said so far."""
+    os.ftruncate(2, 0)
+    os.lseek(2, 0, os.SEEK_SET)
+
+
+def _tried(make: Callable[[], bytes]) -> bytes:
+    """What a function returns, in a process of its own, for LLVM ends the process at some errors;
+    empty if that or the function fails."""
+    memory, parent = os.memfd_create("bpfduet-try"), os.getpid()
+    with open(memory, "r+b") as file:
+        child = os.fork()
+        if not child:
+            status = COMPILER
+            try:
+                _end_with(parent)
+                file.write(make())
+                file.flush()
+                status = 0
+            except (Error, SpecError, NotCovered, OSError, MemoryError):
+                pass
+            finally:
+                os._exit(status)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) not in _CRASHES:
+            os.kill(os.getpid(), os.WTERMSIG(status))   # that was meant for this process, too
+        if status:
+            return b""
+        file.seek(0)
+        return file.read()
+
+
 def _end_with(parent: int) -> None:
     """Be killed when the parent ends: nobody else waits for the object."""
     ct.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -332,6 +400,7 @@ def main() -> int:
     os.dup2(2, 1)       # whatever prints there
     request = json.load(sys.stdin)
     _end_with(request["parent"])
+    complaints.limit()
     values = {name: bytes.fromhex(value) if isinstance(value, str) else value
               for name, value in request["values"].items()}
     probes = {name: (usdt.Wanted(*wanted), usdt.Identity(*identity))
@@ -340,14 +409,18 @@ def main() -> int:
     status = 0
     try:
         compilation = _Compilation(Path(request["source"]), values, probes)
-        result = compilation.load(request["off"], request["pinned"]) if "explain" in request \
-            else compilation.object()
+        if "explain" in request:
+            result = compilation.load(request["off"], request["pinned"])
+        else:
+            result = compilation.texts() if "texts" in request else compilation.object()
     except NotCovered as error:
         status, sentence = COMPILER, f"{Path(request['source']).name}: {error}"
     except SpecError as error:
         status, sentence = SPEC, str(error)
     except (Error, OSError) as error:
         status, sentence = COMPILER, str(error)
+    except MemoryError:
+        status, sentence = COMPILER, ""
     with open(out, "wb") as file:
         file.write(sentence.encode(errors="surrogateescape") if sentence is not None else result)
     return status

@@ -21,9 +21,12 @@ from ..paths import COMMON, HEADERS
 from . import quick
 
 KEEP = 64
+MAX_SOURCE = 4 << 20    # of a kernel half, in bytes
 # How long to wait for another process that compiles the same: it may have been stopped.
 PATIENCE_S, LOOK_S = 30.0, 0.01
 _TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
+# Modules that only run or show what was compiled: they decide nothing about it.
+_OF_RUNS = {"show.py", "watch.py", "ways.py"}
 _CPUS = Path("/sys/devices/system/cpu/possible")
 
 
@@ -136,6 +139,8 @@ def entry_of(source: Path) -> Optional[Entry]:
 
 
 def _made_of(source: Path) -> object:
+    if source.stat().st_size > MAX_SOURCE:
+        raise Error("not a kernel half")
     text = source.read_text()
     whole, _ = kernel_headers.read_sources(text, _folders(source))
     compilers = [(str(path), info.st_size, info.st_mtime_ns)
@@ -173,9 +178,10 @@ def _of_the_kernel(whole: str) -> List[Path]:
 
 
 def _code() -> List[Path]:
-    """This package's, and its tables."""
+    """This package's, and its tables, as far as they decide about objects."""
     package = Path(__file__).parents[1]
-    return sorted([*package.glob("**/*.py"), *package.glob("data/*")])
+    return sorted(path for path in [*package.glob("**/*.py"), *package.glob("data/*")]
+                  if path.name not in _OF_RUNS)
 
 
 def _compilers() -> List[Path]:

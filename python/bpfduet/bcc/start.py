@@ -43,8 +43,10 @@ def run(name: str, argv: Sequence[Argument]) -> int:
     raw = entry.read() if entry else None
     if raw is None or log is not None or _depends_on_options(raw):
         from .. import say, tool        # late: they are most of what a start has to read
-        session = tool.Session(source)
+        from .complaints import check
         try:
+            check(source)
+            session = tool.Session(source)
             reply = session.parse(argv).reply
             if reply is not None:
                 return _print(session, reply)
@@ -53,13 +55,14 @@ def run(name: str, argv: Sequence[Argument]) -> int:
             loader = _loader()
             raw = _made(source, entry, raw, session)
         except UsageError as error:
-            say.say(f"{session.bound['tool']}: {error}")
-            say.say(f"Try '{session.bound['tool']} --help' for more information.")
+            name = source.name[:-len(".bpf.c")]
+            say.say(f"{name}: {error}")
+            say.say(f"Try '{name} --help' for more information.")
             return 2
         except Error as error:
             if error.detail:
                 say.say(error.detail.rstrip("\n"))
-            say.complain(session.bound["tool"], str(error))
+            say.complain(source.name[:-len(".bpf.c")], str(error))
             return 1
     else:
         loader = _loader()
@@ -169,6 +172,17 @@ def _probes(source: Path, session: Session) -> Dict[str, Tuple[usdt.Wanted, usdt
     return found
 
 
+def object_of(source: Path) -> bytes:
+    """The object of a source, its constants late where they can be, for no binary in particular.
+    Raises Error."""
+    return _kept(source, kept.entry_of(source), _Made({}, {}))
+
+
+def texts_of(source: Path) -> bytes:
+    """What ``child`` tells of the texts that BCC gets and makes. Raises Error."""
+    return _compile(source, _Made({}, {}), texts=True)
+
+
 def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
     """The object of an entry, which is made if it is not there."""
     if entry is None:
@@ -188,6 +202,7 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
     """What a child has BCC make of a source; ``more`` is for it, too. Raises Error."""
     import subprocess       # late, like all that a kept object does without
     import tempfile
+    from . import complaints
     from .child import SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
@@ -204,9 +219,7 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
     sentence = done.stdout.decode(errors="surrogateescape")
     if done.returncode == SPEC:
         raise SpecError(sentence)
-    if done.returncode < 0 or not sentence:
-        sentence = f"BCC cannot compile {source.name}: the compiler ended with {done.returncode}"
-    raise Error(sentence, said)
+    raise complaints.failure(source, done.returncode, sentence, said)
 
 
 # -- why the kernel refuses a source --------------------------------------------------------------
