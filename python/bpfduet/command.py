@@ -17,10 +17,16 @@ from .say import complain, say
 
 
 def run(arguments: List[str]) -> int:
-    """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC"""
+    """[--plain] TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC"""
+    plain = arguments[:1] == ["--plain"]
+    arguments = arguments[plain:]
     if not arguments or arguments[0].startswith("-"):
         return usage("run needs a tool: its name, or a .bpf.c file")
-    return start.run(find(arguments[0]), arguments[1:])
+    source = find(arguments[0])
+    if plain:
+        from .plain.run import run as run_plain
+        return run_plain(source, arguments[1:])
+    return start.run(source, arguments[1:])
 
 
 def list_tools(arguments: List[str]) -> int:

@@ -90,15 +90,8 @@ class Source(NamedTuple):
     contexts: List[Any]
 
 
-def define(name: str, value: object) -> str:
-    """-D for one of the macros that DUET_PICK() looks at."""
-    if isinstance(value, bytes):
-        value = '"' + "".join(f"\\{byte:03o}" for byte in value.rstrip(b"\0")) + '"'
-    return f"-D{name}=,{int(value) if isinstance(value, bool) else value}"
-
-
 def _flags(source: Source, constants: Dict[str, Any]) -> List[str]:
-    return source.cflags + [define(f"DUET_SET_{name}", value) for name, value in constants.items()]
+    return source.cflags + [late_constants.define(f"DUET_SET_{name}", value) for name, value in constants.items()]
 
 
 # -- to and from bytes ---------------------------------------------------------------------

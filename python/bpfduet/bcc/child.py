@@ -23,7 +23,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
-from ..bcc_frontend import configs_of, described_types, pinned_sets
+from ..bcc_frontend import described_types, pinned_sets
 from ..compiled import Compiled, NotCovered, NotLate, Table
 from ..errors import Error, SpecError
 from ..model import Config
@@ -165,9 +165,9 @@ class _Compilation:
         for number, name in enumerate(self._pinned):
             mark = late_constants.placeholder(f"{name}_fd")
             flags += [f"-DDUET_LATE_{name}_fd=,DUET_WHOLE({mark:#x}ULL)",
-                      compiled.define(f"DUET_SET_{name}", _MARK + number)]
-        flags += [compiled.define(f"DUET_SET_{name}", value) for name, value in self._values.items()
-                  if name not in plan.late]
+                      late_constants.define(f"DUET_SET_{name}", _MARK + number)]
+        flags += [late_constants.define(f"DUET_SET_{name}", value)
+                  for name, value in self._values.items() if name not in plan.late]
         return flags, marks
 
     def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
@@ -190,7 +190,7 @@ class _Compilation:
         return self._object(found, constants, bound, marks, btf, maps)
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
-        configs = configs_of(self._text)
+        configs = late_constants.configs_of(self._text)
         late = {name for name in configs if name in plan.late or f"{name}_0" in plan.late}
         for name in (f"{pinned}_fd" for pinned in self._pinned):
             configs[name] = Config(name, None, 4, "int")

@@ -151,7 +151,8 @@ def _made_of(source: Path) -> object:
     whole, _ = kernel_headers.read_sources(text, [HEADERS, source.resolve().parent])
     files = [source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON,
              COMMON.parent.parent / "VERSION", kernel_headers.CONSTANTS, _CPUS,
-             *formats_of(whole), *sorted(Path(__file__).parents[1].glob("**/*.py"))]
+             *formats_of(whole), *sorted(path for path in Path(__file__).parents[1].glob("**/*.py")
+                                         if path.parent.name != "plain")]   # makes no object
     return (kernel_headers.kernel_key(kernel_headers.VMLINUX), modules(), source.name, text, whole,
             environment(), _compilers(), [path.read_bytes() for path in files])
 
