@@ -333,6 +333,8 @@ class Running:
                 raise AssertionError(f"{self.frontend} attached nothing: "
                                      f"{self.process.communicate()}")
             time.sleep(10 * LOOK_S)
+        if self.frontend == PLAIN:      # its packet sockets are there before their programs
+            wait_in_call(self.process, PAUSES)
 
     def settle(self) -> None:
         """Return when it waits, ``SETTLE_S`` from now or later. Others than our own tools may go on
@@ -455,6 +457,9 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
 
         for form in formats:
             for frontend in frontends:
+                if frontend == PLAIN:   # its uprobes keep others away (docs/plain.md)
+                    for tracer in tracers.values():
+                        tracer.wait_ready()
                 scope = ["--cgroup", str(group), "--format", form]
                 begin(frontend, form, Running(
                     frontend, tool, scope + placed(args, held.pid, group), programs, None, buffers,

@@ -2,6 +2,7 @@
 """Programs that bcc does not attach by their names, put at their places by its attach functions."""
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -101,15 +102,23 @@ def usdt_probes(programs: List[Program], settings: Dict[str, Settings]) -> List[
         path, _, provider = path.rpartition(":")
         if not path or not provider or not probe:
             raise Error(f"'{target}' is not BINARY:PROVIDER:PROBE")
-        process = chosen.get("process")
-        try:
-            context = bcc.USDT(pid=int(process) if process else None, path=binary(path))
-            context.enable_probe(f"{provider}:{probe}", program.name)
-        except bcc.usdt.USDTException as error:
-            raise Error(f"there is no probe '{provider}:{probe}' in '{path}', or no such file") \
-                from error
+        context = _usdt_context(program.name, binary(path), f"{provider}:{probe}",
+                                chosen.get("process"))
+        if context is None:
+            raise Error(f"there is no probe '{provider}:{probe}' in '{path}', or no such file")
         found.append(Usdt(program.name, f"{provider}:{probe}", context))
     return found
+
+
+def _usdt_context(program: str, path: str, probe: str, process: Optional[str]) -> Any:
+    """bcc's object for a probe. Of a process alone only where bcc asks for one, for then that must
+    have mapped the file already."""
+    for pid in (None, *([int(process)] if process else [])):
+        with contextlib.suppress(bcc.usdt.USDTException):
+            context = bcc.USDT(pid=pid, path=path)
+            context.enable_probe(probe, program)
+            return context
+    return None
 
 
 def usdt_arguments(usdt: Usdt) -> str:
