@@ -313,9 +313,9 @@ class Running:
 
     def __init__(self, frontend: str, tool: str, args: Sequence[Argument], programs: int,
                  env: Optional[Dict[str, str]] = None, buffers: int = 0,
-                 argv: Optional[Sequence[Argument]] = None, samplers: int = 0):
+                 argv: Optional[Sequence[Argument]] = None, samplers: int = 0, **kwargs):
         self.frontend = frontend
-        self.process = start(argv or command(frontend, tool, args), env)
+        self.process = start(argv or command(frontend, tool, args), env, **kwargs)
         self._programs = attached(tool, programs) if frontend in (*FRONTENDS, PLAIN) else programs
         self._buffers = buffers
         self._samplers = samplers

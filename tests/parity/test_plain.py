@@ -81,14 +81,10 @@ def assert_witnessed(watched: Watched, masks: Masks, formats: Sequence[str] = FO
 
 
 def witness(tool: str, args: Sequence[Argument], workload: Sequence[Argument], programs: int,
-            masks: Masks, lines: int, bystander: Sequence[Argument] = (), samplers: int = 0,
-            end: bool = True) -> Watched:
+            masks: Masks, lines: int, samplers: int = 0) -> None:
     """One run of a workload, watched by all: so many lines of text at least."""
-    more = {} if end else {"end": None}
-    watched = watch(tool, args, workload, programs, FORMATS, bystander, samplers=samplers,
-                    frontends=ALL, **more)
+    watched = watch(tool, args, workload, programs, FORMATS, samplers=samplers, frontends=ALL)
     assert len(assert_witnessed(watched, masks).splitlines()) >= lines
-    return watched
 
 
 # -- events ------------------------------------------------------------------------------------
@@ -194,10 +190,10 @@ printing = hello.fixture_printing
 
 
 @pytest.mark.first_in_guests
-@pytest.mark.parametrize("args", [[], ["-P"], ["-i", seconds(1), "--count", "2"]])
+@pytest.mark.parametrize("args", [[], ["-P"]])
 def test_readhist(workloads, args: List[str]) -> None:
     """Histograms that bcc draws are those that the engine draws; of several sections, too."""
-    witness("readhist", args, readhist.WORKLOAD, 1, {}, 10, end="--count" not in args)
+    witness("readhist", args, readhist.WORKLOAD, 1, {}, 10)
 
 
 @pytest.mark.first_in_guests
@@ -516,6 +512,22 @@ def test_command(workloads) -> None:
         1, b"exitsnoop: cannot run '/bpfduet/missing': No such file or directory\n")
 
 
+@pytest.mark.first_in_guests
+@pytest.mark.parametrize("form", FORMATS)
+def test_intervals(workloads, form: str) -> None:
+    """The map is emptied after each print. The run ends with the second, and COMMAND with it."""
+    shell = " ".join([*readhist.WORKLOAD, "; exec sleep 1000"])
+    done = run(PLAIN, "readhist", ["-i", seconds(2), "--count", "2", "--comm", "reads", "--format",
+                                   form, "--", "sh", "-c", shell])
+    assert done.status == 0
+    _, _, printed = done.stdout.partition(b"\n")     # the workload's own line
+    if form == "text":
+        assert printed.splitlines() == readhist.drawn(readhist.slots())
+    else:
+        reports = [json.loads(line)["data"][0]["buckets"] for line in printed.splitlines()]
+        assert reports == [readhist.buckets(readhist.slots()), []]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals(workloads, number: int) -> None:
     """The report is printed at the end that a signal asks for."""
@@ -545,6 +557,29 @@ def test_lost(workloads) -> None:
     seen = len(done.lines()) - 1
     lost = sum(map(int, re.findall(rb"^opensnoop: lost (\d+) events$", done.stderr, re.MULTILINE)))
     assert lost and seen + lost == 997
+
+
+@pytest.mark.host_only
+def test_pattern(workloads, tmp_path: Path) -> None:
+    """The program that docs/plain.md shows, as it stands there."""
+    shown = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "plain.md").read_text(), re.DOTALL)
+    assert shown
+    program = tmp_path / "failed_opens.py"
+    program.write_text(shown[1])
+    with cgroup() as group:
+        held = Held(group, opensnoop.places(["open", opensnoop.MISSING, "open", "/", "openat", "/x"]))
+        tracer = Running("pattern", "", (), 3, {"PYTHONPATH": "python"},
+                         argv=["/usr/bin/python3", str(program), str(held.pid)], cwd=ROOT)
+        try:
+            tracer.wait_ready()
+            said = numbers(held.go())
+            done = tracer.finish()
+        finally:
+            held.end()
+            tracer.end()
+    assert (done.status, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines() == [
+        f"{held.pid} places {err}" for _, _, err, _ in said if err]
 
 
 def test_every_tool() -> None:

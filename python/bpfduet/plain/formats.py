@@ -6,6 +6,7 @@ import ctypes as ct
 import os
 import pwd
 import socket
+import sys
 import time
 from typing import Any, Callable, Dict, List, Optional
 
@@ -130,7 +131,7 @@ class Column:
         return f"{value / (1 << 10 * power):.1f}{'KMGT'[power - 1]}"
 
     def _ipv4(self, value: int) -> str:
-        return socket.inet_ntop(socket.AF_INET, value.to_bytes(4, "little"))
+        return socket.inet_ntop(socket.AF_INET, value.to_bytes(4, sys.byteorder))
 
     def _ipv6(self, value: List[int]) -> str:
         return socket.inet_ntop(socket.AF_INET6, bytes(value))
@@ -176,7 +177,8 @@ class Column:
             code = value >> 8 & 0xff
             return f"code {code}" if code else "0"
         name = self._names.get(number, "SIGunknown")[len("SIG"):]
-        return (f"signal {number} ({name})" if number else "") + (", core dumped " if dumped else "")
+        said = f"signal {number} ({name})" if number else ""
+        return said + (", core dumped " if dumped else "")
 
     def _flags(self, value: int) -> str:
         left, found = value & self._mask, []
@@ -191,7 +193,7 @@ class Column:
 
 
 def line(columns: List[Column], words: List[str], inline: bool = False) -> str:
-    """Words in columns; ``inline``: each with its heading in front. Nothing follows the last one."""
+    """Words in columns; ``inline``: with their headings in front. Nothing follows the last one."""
     text = ""
     for column, word in zip(columns, words):
         text += column.heading if inline else ""

@@ -14,6 +14,7 @@ import bcc
 from .. import features, libbpf
 from ..cgroup import hierarchy
 from ..errors import Error, UsageError
+from .records import table_of
 
 _MACROS = ("BEGIN", "PROBE", "RETPROBE", "UPROBE", "URETPROBE", "USDT", "PERF_EVENT", "XDP", "TC",
            "CGROUP_SKB", "SOCKET_FILTER")
@@ -55,8 +56,8 @@ def programs_of(text: str) -> List[Program]:
 def check(programs: List[Program]) -> None:
     """Raise UsageError if there are programs that bcc has no function to attach."""
     if any(program.macro == "TC" for program in programs):
-        raise UsageError("--plain leaves out tc, which bcc cannot attach programs to: run it without "
-                         "--plain")
+        raise UsageError("--plain leaves out tc, which bcc cannot attach programs to: run it "
+                         "without --plain")
 
 
 def perf_event(name: str) -> Tuple[int, int]:
@@ -141,8 +142,8 @@ def usdt_arguments(usdt: Usdt) -> str:
 
 
 class Places:
-    """Attaches programs of a ``bcc.BPF``. ``group``: the folder of the cgroup that the run is limited
-    to, if it is. ``remove()`` takes away what bcc's cleanup() leaves."""
+    """Attaches programs of a ``bcc.BPF``. ``group``: the folder of the cgroup that the run is
+    limited to, if it is. ``remove()`` takes away what bcc's cleanup() leaves."""
 
     def __init__(self, bpf: Any, settings: Dict[str, Settings], group: Optional[Path]):
         self._bpf = bpf
@@ -170,7 +171,7 @@ class Places:
     def open_counter(self, table: str, event: str) -> None:
         """Fill a perf event array: a counter for each CPU. Raises Error."""
         try:
-            self._bpf[table].open_perf_event(*perf_event(event))
+            table_of(self._bpf, table).open_perf_event(*perf_event(event))
         except Error:
             raise
         except Exception as error:

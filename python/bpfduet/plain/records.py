@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""What bcc hands out, ctypes objects, as Python's own: dicts, lists, numbers, and bytes for strings.
+"""What bcc hands out, ctypes objects, as Python's own: dicts, lists, numbers, bytes for strings.
 
 A char array keeps all of its bytes, for some hold several strings.
 """
@@ -108,6 +108,14 @@ def order(value: Value) -> Tuple[Any, ...]:
         inner = value.values() if isinstance(value, dict) else value
         return tuple(chain.from_iterable(map(order, inner)))
     return (cut(value),) if isinstance(value, bytes) else (value,)
+
+
+def table_of(bpf: Any, name: str) -> Any:
+    """A table of a ``bcc.BPF``. Raises Error."""
+    try:
+        return bpf[name]
+    except KeyError as error:
+        raise Error(f"the spec names a map '{name}' that the kernel half does not have") from error
 
 
 def cut(raw: bytes) -> bytes:

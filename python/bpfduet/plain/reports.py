@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""What the maps hold at the end, or every interval: histograms are drawn by bcc, tables by a loop."""
+"""What the maps hold at the end, or every interval: bcc draws the histograms, tables are a loop."""
 from __future__ import annotations
 
 import ctypes as ct
 import time
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import bcc
 
@@ -16,7 +16,7 @@ from ..spec import Spec
 from . import stacks
 from .formats import Clock, Column, json_value, line
 from .options import Options
-from .records import Value, added, cut, is_zero, order, value_of, walk
+from .records import Value, added, cut, is_zero, order, table_of, value_of, walk
 from .safe import json_text
 
 _LOG2_SLOTS, _LINEAR_SLOTS = 64, 1024
@@ -61,14 +61,14 @@ class Report:
     def __init__(self, data: Dict[str, Any], bpf: Any, spec: Spec, options: Options, clock: Clock):
         self._data = data
         self._bpf = bpf
-        self._table = bpf[data["map"]]
+        self._table = table_of(bpf, data["map"])
         self._options = options
         self._tool = spec.name
         percpu = isinstance(self._table, (bcc.table.PerCpuHash, bcc.table.PerCpuArray))
         key, leaf = self._table.Key, self._table.sLeaf if percpu else self._table.Leaf
         if LOCK_TYPE in [entry[1].__name__ for entry in getattr(leaf, "_fields_", ())]:
-            raise UsageError("--plain leaves out maps with spin locks, which bcc does not take: run "
-                             "it without --plain")
+            raise UsageError("--plain leaves out maps with spin locks, which bcc does not take: "
+                             "run it without --plain")
         self._leaf = leaf
         whole = type("whole", (ct.Structure,), {"_fields_": [("key", key), ("value", leaf)]})
 
@@ -129,31 +129,26 @@ class Report:
 
     def _draw(self) -> None:
         """Have bcc draw it: the table itself, if there is nothing to add up."""
-        table, heading = self._table, ""
-        slot = self._data.get("slot", "key")
-        print_section: Callable[[Any], str] = self._section_text
-        if self._sections:
-            heading = self._sections[0].heading
-        if self._key == ["key"]:
-            pass
-        elif len(self._sections) == 1 and self._key == [self._section_names[0], slot]:
-            name = self._section_names[0]
-            print_section = lambda bucket: self._sections[0].text({name: bucket})  # noqa: E731
-        else:
+        names = self._section_names
+        table = self._table
+        # bcc takes the first member of a key for its section, and the second for the slot
+        if self._key != ["key"] and (len(names) != 1 or self._key != [*names, self._data["slot"]]):
             table = _AddedUp(self._counts())
+        heading = self._sections[0].heading if self._sections else ""
+        how = {"section_print_fn": self._section_text, "bucket_sort_fn": sorted}
         unit = self._unit()
         if self._data["kind"] == "log2":
-            table.print_log2_hist(unit, heading, section_print_fn=print_section,
-                                  bucket_sort_fn=sorted)
-        else:
-            # bcc knows neither the first value nor the step: what it shows is the slot
-            step = self._data.get("step", 1)
-            table.print_linear_hist(unit if step == 1 else f"{unit} / {step}", heading,
-                                    section_print_fn=print_section, bucket_sort_fn=sorted)
+            table.print_log2_hist(unit, heading, **how)
+            return
+        # bcc knows neither a first value nor a step: what it shows is the slot
+        step = self._data.get("step", 1)
+        table.print_linear_hist(unit if step == 1 else f"{unit} / {step}", heading, **how)
 
-    def _section_text(self, section: Section) -> str:
-        """The values of several sections, the first one's heading being there already."""
-        words = [column.text(dict(zip(self._section_names, section))) for column in self._sections]
+    def _section_text(self, section: Any) -> str:
+        """The values of a section, or of several; the first one's heading is there already."""
+        values = section if isinstance(section, tuple) else (section,)
+        record = dict(zip(self._section_names, values))
+        words = [column.text(record) for column in self._sections]
         return ", ".join([words[0], *(f"{column.heading} = {word}" for column, word
                                       in zip(self._sections[1:], words[1:]))])
 

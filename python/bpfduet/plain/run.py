@@ -25,6 +25,7 @@ from ..say import complain, say
 from . import options, places
 from .events import Events
 from .formats import Clock
+from .records import table_of
 from .reports import Report
 from .safe import json_text, shown
 
@@ -162,7 +163,7 @@ class Run:
         """Put the numbers of options into their maps."""
         for option in self._bound["options"]:
             if option["set"] and option["name"] in self._options.given:
-                table = self._bpf[option["set"]]
+                table = table_of(self._bpf, option["set"])
                 for number in self._options.values[option["name"]]:
                     table[table.Key(number)] = table.Leaf(1)
 
@@ -174,8 +175,8 @@ class Run:
         context = (self._spec, self._options, self._clock)
         if "events" in data:
             name = data["events"]["map"]
-            self._events = Events(self._bpf[f"{name}__type"].Leaf, *context)
-            buffer = self._bpf[name]
+            self._events = Events(table_of(self._bpf, f"{name}__type").Leaf, *context)
+            buffer = table_of(self._bpf, name)
             if isinstance(buffer, bcc.table.RingBuf):
                 buffer.open_ring_buffer(self._take)
             else:
@@ -332,6 +333,12 @@ def run(source: Path, argv: Sequence[str]) -> int:
         return 2
     except Error as error:
         complain(one.tool, str(error))
+        return 1
+    except BrokenPipeError:
+        raise       # whoever read has had enough
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # or the interpreter would try again
+        complain(one.tool, f"cannot write the output: {error.strerror}")
         return 1
     finally:
         one.close()

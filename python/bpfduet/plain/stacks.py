@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
-from .records import Value, cut, order, walk
+from .records import Value, cut, order, table_of, walk
 from .safe import shown
 
 
@@ -89,7 +89,7 @@ def _side(number: Optional[int], bpf: Any, table: Any, pid: int) -> Side:
 
 def read(report: Dict[str, Any], bpf: Any, rows: List[Tuple[Value, Value]]) -> List[Stack]:
     """The stacks of a map's entries, in the order to print them."""
-    table = bpf[report["stacks"]]
+    table = table_of(bpf, report["stacks"])
     found = []
     for key, value in rows:
         process = walk(key, report["process"])
