@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Sequence
+from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
 
 import pytest
 
@@ -74,7 +74,7 @@ def assert_witnessed(watched: Watched, masks: Masks, formats: Sequence[str] = FO
         outputs = {name: masked(watched.out(name, form), masks.get(form, ())) for name in ALL}
         for name in FRONTENDS:
             assert outputs[name] == outputs[PLAIN], \
-                (name, first_difference(form, [outputs[name], outputs[PLAIN]]))
+                first_difference(form, [outputs[name], outputs[PLAIN]], (name, PLAIN))
             assert watched.results[name, form].stderr == watched.results[PLAIN, form].stderr
         assert outputs[PLAIN]
     return masked(watched.out(PLAIN), masks.get("text", ()))
@@ -139,15 +139,16 @@ def test_tcplife(workloads, network: None, args: List[str]) -> None:
     witness("tcplife", args, tcplife.transfer("m"), 1, tcplife.MASKS, 23)
 
 
-def test_old_style(workloads, tmp_path_factory: pytest.TempPathFactory) -> None:
+commands = old_style.command_lines
+
+
+def test_old_style(workloads, commands: Dict[str, List[str]]) -> None:
     """A perf buffer, in a source that knows nothing of bpfduet."""
-    compiled = old_style.built(tmp_path_factory.mktemp("old_style"))
-    commands = old_style.commands_of(compiled)
     results = {}
     with cgroup("old") as group:
         # a perf buffer keeps the order of one CPU's events only
         held = Held(group, [old_style.CALLS, "23", str(old_style.NOBODY)], one_cpu=True)
-        tracers: Dict = {}
+        tracers: Dict[Tuple[str, str], Running] = {}
         try:
             for form in FORMATS:
                 for name in ALL:
@@ -557,6 +558,37 @@ def test_lost(workloads) -> None:
     seen = len(done.lines()) - 1
     lost = sum(map(int, re.findall(rb"^opensnoop: lost (\d+) events$", done.stderr, re.MULTILINE)))
     assert lost and seen + lost == 997
+
+
+@pytest.mark.parametrize("frontend", ALL)
+def test_lost_in_perf(workloads, commands: Dict[str, List[str]], frontend: str) -> None:
+    """The same of a perf buffer: the kernel tells of them with the next record that finds room."""
+    def call(group: Path, count: int) -> None:
+        held = Held(group, [old_style.CALLS, str(count), str(old_style.NOBODY)], one_cpu=True)
+        try:
+            held.go()
+        finally:
+            held.end()
+
+    with cgroup("lost") as group:
+        tracer = Running(frontend, "old_style", (), 1, None, os.cpu_count() or 1,
+                         [*commands[frontend], "--buffer-pages", "1"])
+        try:
+            tracer.wait_ready()
+            tracer.process.send_signal(signal.SIGSTOP)
+            call(group, 997)
+            tracer.process.send_signal(signal.SIGCONT)
+            assert tracer.process.stdout
+            said = b""
+            while b" calls\n" not in said:      # it has read what there was
+                said += os.read(tracer.process.stdout.fileno(), 1 << 16)
+            call(group, 1)
+            done = tracer.finish()
+        finally:
+            tracer.end()
+    seen = (said + done.stdout).count(b" calls\n")
+    lost = sum(map(int, re.findall(rb"^old_style: lost (\d+) events$", done.stderr, re.MULTILINE)))
+    assert lost and seen + lost == 998
 
 
 @pytest.mark.host_only
