@@ -498,6 +498,36 @@ def test_usage(args: List[str]) -> None:
 
 
 @pytest.mark.host_only
+@pytest.mark.parametrize("tool, args, sentence", [
+    ("funclatency", ["c:bpfduet_missing"], r"cannot attach probe__enter: .*bpfduet_missing.*"),
+    ("funclatency", ["bpfduet-missing:x"], "there is no file 'bpfduet-missing' where .*"),
+    ("pktsize", ["bpfduet0"], "there is no network interface 'bpfduet0'"), ("pktsize", [], "no network .* given"),
+    ("usdtsnoop", ["c:no:probe"], "there is no probe 'no:probe' in 'c', or no such file"),
+    ("usdtsnoop", ["c"], "'c' is not BINARY:PROVIDER:PROBE"),
+    ("xdpcount", ["lo", "--", "/bin/true"], "this tool cannot be limited to a cgroup"),
+    ("opensnoop", ["--cgroup", "/proc"], "'/proc' is not a cgroup .*"),
+])
+def test_errors(tool: str, args: List[str], sentence: str) -> None:
+    """What it cannot do is said in one sentence, too."""
+    done = run(PLAIN, tool, args)
+    assert (done.status, done.stdout) == (1, b"")
+    assert re.fullmatch(f"{tool}: {sentence}\n", done.stderr.decode())
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("old, new, sentence", [
+    ('map = "events"', 'map = "evnts"', "the spec names a map 'evnts__type' that the kernel half does not have"),
+    ('"calls"', '"cals"', "the spec shows a field 'cals' that the kernel half does not have")])
+def test_wrong_spec(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    source = tmp_path / "tool.bpf.c"
+    source.write_text(old_style.SOURCE.read_text())
+    spec = old_style.SOURCE.with_name("old_style.toml").read_text()
+    source.with_name("tool.toml").write_text(spec.replace(old, new))
+    done = run(PLAIN, str(source))
+    assert (done.status, done.stdout, done.stderr.decode()) == (1, b"", f"tool: {sentence}\n")
+
+
+@pytest.mark.host_only
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["-xV"]])
 def test_replies(args: List[str]) -> None:
     assert run(PLAIN, "opensnoop", args) == run("c", "opensnoop", args)

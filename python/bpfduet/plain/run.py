@@ -39,7 +39,10 @@ class Run:
 
     def __init__(self, source: Path):
         self._source = source
-        self._text = source.read_text()
+        try:
+            self._text = source.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Error(f"cannot read '{source}': {error}") from error
         self._spec = spec.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON)
         self._configs = configs_of(self._text)
         self._bound = bind.command_line(self._spec, self._configs, VERSION)
