@@ -528,7 +528,7 @@ def test_wrong_spec(tmp_path: Path, old: str, new: str, sentence: str) -> None:
 
 
 @pytest.mark.host_only
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["-xV"]])
+@pytest.mark.parametrize("args", [["--help"], ["--version"], ["-xV", "--no-such"], ["-h", "-p"]])
 def test_replies(args: List[str]) -> None:
     assert run(PLAIN, "opensnoop", args) == run("c", "opensnoop", args)
 

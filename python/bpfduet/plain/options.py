@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import operator
 import os
@@ -23,8 +24,8 @@ _LEFT_OUT = {"flame": "flame graphs", "pin": "pinning maps", "btf": "relocating 
 
 @dataclass
 class Options:
-    """What the command line says. ``values`` by option name, defaults included; ``given``: the
-    options that were typed, ``typed`` their arguments; ``configs``: values of CONFIG constants;
+    """What the command line says. ``values`` by option name, defaults included; ``typed`` the same
+    as it was typed; ``given``: the options that were typed; ``configs``: values of CONFIG constants;
     ``roles``: ``values`` by role; ``command``: what stands behind ``--``; ``reply``: what to print
     and end."""
 
@@ -48,10 +49,15 @@ class Options:
             return None
         return re.sub(r"\{([^{}]*)\}", lambda match: self.typed[match[1]], text)
 
-    def set(self, option: Option, text: str) -> None:
-        """Take an argument, or the default, of an option. Raises ValueError."""
+    def default(self, option: Option, text: str) -> None:
+        """Begin with an option's default."""
         self._store(option, _value(option, text))
         self.typed[option["name"]] = text
+
+    def argument(self, option: Option, text: str) -> None:
+        """Take an option's argument. Raises ValueError."""
+        self.default(option, text)
+        self.given.add(option["name"])
 
     def flag(self, option: Option) -> None:
         """Take a flag."""
@@ -70,44 +76,67 @@ class Options:
                 os.fsencode(value) if isinstance(value, str) else value
 
 
+class _Replied(Exception):
+    """--help or the like: what follows is not looked at."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
 
-def _action_of(bound: Dict[str, Any], option: Option, chosen: Options) -> Any:
-    """The argparse.Action that notes an option in ``chosen`` when it is met."""
-    by_name = {other["name"]: other for other in bound["options"]}
+class _Taker:
+    """Notes in ``chosen`` what is met on the command line."""
 
-    class Note(argparse.Action):
-        """One option."""
+    def __init__(self, bound: Dict[str, Any], chosen: Options):
+        self._bound = bound
+        self._chosen = chosen
+        self._by_name = {option["name"]: option for option in bound["options"]}
 
-        def __call__(self, parser: Any, namespace: Any, values: Any, name: Any = None) -> None:
-            left_out = _left_out(option)
-            if left_out:
-                parser.error(f"{name}: --plain leaves out {left_out}: run it without --plain")
-            try:
-                if option["type"] != "flag":
-                    chosen.set(option, values[0])
-                    chosen.given.add(option["name"])
-                    return
-                chosen.flag(option)
-                if option["gives"]:
-                    other, text = option["gives"]
-                    chosen.set(by_name[other], text)
-            except ValueError as error:
-                parser.error(f"{name}: {error}")
-            chosen.reply = chosen.reply or {
-                "help": bound["help"], "list": option["text"],
-                "version": f"{bound['tool']} {bound['version']}\n"}.get(option["role"])
+    def action(self, option: Option) -> Any:
+        """The argparse.Action of an option."""
+        take = self.take
 
-    return Note
+        class Note(argparse.Action):
+            """Hands on what argparse has found."""
 
+            def __call__(self, _parser: Any, _namespace: Any, values: Any, name: Any = None) -> None:
+                take(option, name, values)
 
-def _left_out(option: Option) -> Optional[str]:
-    if option["map"]:
-        return "filters by pinned maps"
-    return _LEFT_OUT.get(option["role"])
+        return Note
+
+    def take(self, option: Option, name: str, words: List[str]) -> None:
+        """An option by one of its names, with its argument. Raises UsageError."""
+        left_out = "filters by pinned maps" if option["map"] else _LEFT_OUT.get(option["role"])
+        if left_out:
+            raise UsageError(f"{name}: --plain leaves out {left_out}: run it without --plain")
+        try:
+            if option["type"] != "flag":
+                self._chosen.argument(option, words[0])
+                return
+            self._chosen.flag(option)
+            if option["gives"]:
+                other, text = option["gives"]
+                self._chosen.argument(self._by_name[other], text)
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from error
+        self._reply(option)
+
+    def _reply(self, option: Option) -> None:
+        bound = self._bound
+        self._chosen.reply = {"help": bound["help"], "list": option["text"],
+                              "version": f"{bound['tool']} {bound['version']}\n"
+                              }.get(option["role"])
+        if self._chosen.reply is not None:
+            raise _Replied
+
+    def take_arguments(self, words: List[str]) -> None:
+        """Words without a dash, which are for the options that the spec lists."""
+        names = self._bound["arguments"]
+        if len(words) > len(names):
+            raise UsageError(f"unexpected argument '{words[len(names)]}'")
+        for name, word in zip(names, words):
+            self.take(self._by_name[name], name, [word])
 
 
 def parse(bound: Dict[str, Any], argv: Sequence[str]) -> Options:
@@ -120,31 +149,26 @@ def parse(bound: Dict[str, Any], argv: Sequence[str]) -> Options:
         if not chosen.command:
             raise UsageError("no command after '--'")
     parser = _Parser(prog=bound["tool"], add_help=False)
+    taker = _Taker(bound, chosen)
     for option in bound["options"]:
         if option["default"] is not None:
-            chosen.set(option, str(option["default"]))
+            chosen.default(option, str(option["default"]))
         names = [f"--{option['name']}"] + ([f"-{option['short']}"] if option["short"] else [])
-        parser.add_argument(*names, action=_action_of(bound, option, chosen),
+        parser.add_argument(*names, action=taker.action(option),
                             nargs=0 if option["type"] == "flag" else 1)
     parser.add_argument("arguments", nargs="*")
-    _take_arguments(bound, parser, chosen, parser.parse_intermixed_args(words).arguments)
-    if chosen.reply is None:
-        for option in bound["options"]:
-            if option["required"] and option["name"] not in chosen.given:
-                raise UsageError(f"no {option['name']} is given")
-        if chosen.roles["format"] == 2:
-            raise UsageError("--plain prints text and JSON, no CSV: run it without --plain")
+    with contextlib.suppress(_Replied):
+        taker.take_arguments(parser.parse_intermixed_args(words).arguments)
+        _check(bound, chosen)
     return chosen
 
 
-def _take_arguments(bound: Dict[str, Any], parser: argparse.ArgumentParser, chosen: Options,
-                    words: List[str]) -> None:
-    """Words without a dash are for the options that the spec lists."""
-    by_name = {option["name"]: option for option in bound["options"]}
-    if len(words) > len(bound["arguments"]):
-        raise UsageError(f"unexpected argument '{words[len(bound['arguments'])]}'")
-    for name, word in zip(bound["arguments"], words):
-        _action_of(bound, by_name[name], chosen)([], name)(parser, None, [word], name)
+def _check(bound: Dict[str, Any], chosen: Options) -> None:
+    for option in bound["options"]:
+        if option["required"] and option["name"] not in chosen.given:
+            raise UsageError(f"no {option['name']} is given")
+    if chosen.roles["format"] == 2:
+        raise UsageError("--plain prints text and JSON, no CSV: run it without --plain")
 
 
 # -- values by type ----------------------------------------------------------------------------

@@ -245,13 +245,13 @@ class Run:
         """Lines on stderr, in text."""
         if self._options.roles["format"]:
             return
-        shown = ""
+        text = ""
         for entry in self._bound["banner"]:
             if self._options.holds(entry["when"]):
-                shown += self._options.fill(entry["text"]) or ""
+                text += self._options.fill(entry["text"]) or ""
                 if not entry["more"]:
-                    say(shown)
-                    shown = ""
+                    say(shown(os.fsencode(text)))
+                    text = ""
 
     def _poll(self, seconds: float) -> None:
         """Wait so long at most for records or lines, and print them."""

@@ -17,6 +17,8 @@ def _is_printable(char: str) -> bool:
 def shown(raw: bytes) -> str:
     """Bytes as text: printable UTF-8 as it is, each byte of anything else as ``\\xNN``."""
     text = raw.decode("utf-8", "surrogateescape")
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         char if _is_printable(char) else
         "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
