@@ -25,7 +25,7 @@ _LEFT_OUT = {"flame": "flame graphs", "pin": "pinning maps", "btf": "relocating 
 @dataclass
 class Options:
     """What the command line says. ``values`` by option name, defaults included; ``typed`` the same
-    as it was typed; ``given``: the options that were typed; ``configs``: values of CONFIG constants;
+    as it was typed; ``given``: options that were typed; ``configs``: values of CONFIG constants;
     ``roles``: ``values`` by role; ``command``: what stands behind ``--``; ``reply``: what to print
     and end."""
 
@@ -100,7 +100,7 @@ class _Taker:
         class Note(argparse.Action):
             """Hands on what argparse has found."""
 
-            def __call__(self, _parser: Any, _namespace: Any, values: Any, name: Any = None) -> None:
+            def __call__(self, _parser: Any, _space: Any, values: Any, name: Any = None) -> None:
                 take(option, name, values)
 
         return Note
