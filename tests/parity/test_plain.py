@@ -177,8 +177,9 @@ def test_hello(workloads, printing: None) -> None:
         # names and digits of time and PID alone differ between two runs
         shape = re.sub(rb"(<\.\.\.>|leave|execs|hello|bpfduet(-loader)?) *", b"@", b"\n".join(lines))
         shapes.add(re.sub(rb"\d+ *", b"0", shape))
-        found = run(frontend, "hello", ["--format", "json", "--", *hello.WORKLOAD]).lines()
-        events = [json.loads(line) for line in found if line.startswith(b"{")]
+        done = run(frontend, "hello", ["--format", "json", "--", *hello.WORKLOAD])
+        assert (done.status, done.stderr) == (0, b"")
+        events = [json.loads(line) for line in done.lines() if line.startswith(b"{")]
         assert [event["data"]["message"] for event in events] == \
             [hello.AT_START, *["Hello, World!"] * 23]
     assert len(shapes) == 1, shapes
@@ -513,6 +514,15 @@ def test_errors(tool: str, args: List[str], sentence: str) -> None:
     done = run(PLAIN, tool, args)
     assert (done.status, done.stdout) == (1, b"")
     assert re.fullmatch(f"{tool}: {sentence}\n", done.stderr.decode())
+
+
+@pytest.mark.host_only
+def test_busy_trace_pipe(tracefs: None) -> None:
+    with open("/sys/kernel/tracing/trace_pipe", "rb"):
+        done = run(PLAIN, "hello", ["--duration", "1"])
+    assert (done.status, done.stdout, done.stderr) == (
+        1, b"", b"hello: cannot read the trace pipe: Device or resource busy; it takes one reader at a "
+        b"time: end the other one\n")
 
 
 @pytest.mark.host_only

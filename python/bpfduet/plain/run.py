@@ -185,6 +185,12 @@ class Run:
             else:
                 buffer.open_perf_buffer(self._take, lost_cb=self._lose,
                                         page_cnt=self._options.roles.get("buffer", PERF_PAGES))
+        if "trace_pipe" in data:
+            try:
+                self._bpf.trace_open(nonblocking=True)
+            except OSError as error:
+                raise Error(f"cannot read the trace pipe: {error.strerror}; it takes one reader at "
+                            "a time: end the other one") from error
         self._reports = [Report(entry, self._bpf, *context) for entry in data.get("report", ())
                          if self._options.holds(entry.get("when", ()))]
 
