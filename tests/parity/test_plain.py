@@ -3,6 +3,7 @@
 the engine prints, by both compilers' programs, byte for byte but for what two observers differ in."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -257,7 +258,8 @@ def wait_for_programs(argv: Sequence[str], count: int, tracers: Iterable[Running
 
 @pytest.mark.needs("netns")
 def test_xdpcount(workloads, network: None) -> None:
-    """An interface takes one XDP program, so each has a run of its own; none is left."""
+    """An interface takes one XDP program, so each has a run of its own, another one is refused
+    meanwhile, and none is left."""
     seen = []
     for form in FORMATS:
         for frontend in ALL:
@@ -265,10 +267,12 @@ def test_xdpcount(workloads, network: None) -> None:
             try:
                 wait_for_programs(["net", "show"], 1, [tracer])
                 tracer.wait_ready()
+                second = run(PLAIN, "xdpcount", ["lo"])
                 subprocess.run(xdpcount.WORKLOAD, check=True)
                 done = tracer.finish()
             finally:
                 tracer.end()
+            assert second.status == 1 and second.stdout == b""
             seen.append((form, masked(done.stdout, TIMES["json"]), done.stderr))
             assert programs_of(["net", "show"]) == 0
     assert len(set(seen[:3])) == len(set(seen[3:])) == 1, seen
@@ -518,7 +522,9 @@ def test_errors(tool: str, args: List[str], sentence: str) -> None:
 
 @pytest.mark.host_only
 def test_busy_trace_pipe(tracefs: None) -> None:
-    with open("/sys/kernel/tracing/trace_pipe", "rb"):
+    with contextlib.ExitStack() as reader:
+        with contextlib.suppress(OSError):      # then it has a reader already
+            reader.enter_context(open("/sys/kernel/tracing/trace_pipe", "rb"))
         done = run(PLAIN, "hello", ["--duration", "1"])
     assert (done.status, done.stdout, done.stderr) == (
         1, b"", b"hello: cannot read the trace pipe: Device or resource busy; it takes one reader at a "

@@ -210,7 +210,8 @@ class Places:
 
     def _xdp(self, program: Program, chosen: Settings) -> None:
         device = _interface(chosen)
-        self._bpf.attach_xdp(device, self._bpf.load_func(program.name, bcc.BPF.XDP))
+        self._bpf.attach_xdp(device, self._bpf.load_func(program.name, bcc.BPF.XDP),
+                             bcc.XDPFlags.UPDATE_IF_NOEXIST)    # not in place of another one
         self._undo.append(lambda: self._bpf.remove_xdp(device))
 
     def _cgroup_skb(self, program: Program, _chosen: Settings) -> None:
