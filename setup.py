@@ -15,7 +15,7 @@ setup(
     python_requires=">=3.9",
     install_requires=["tomli; python_version < '3.11'"],
     package_dir={"": "python"},
-    packages=["bpfduet", "bpfduet.bcc", "bpfduet.kernel_headers"],
+    packages=["bpfduet", "bpfduet.bcc", "bpfduet.kernel_headers", "bpfduet.plain"],
     package_data={"bpfduet": ["data/*"]},
     data_files=[
         ("share/bpfduet", ["VERSION"]),

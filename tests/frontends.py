@@ -36,6 +36,8 @@ _LIBC = ct.CDLL(None, use_errno=True)
 # Tools that only the tests have; built like the others.
 TEST_TOOLS = ROOT / "tests" / "tools"
 FRONTENDS = ("c", "bcc")
+# What they are compared with: bcc's own Python API, which prints text and JSON (docs/plain.md).
+PLAIN = "plain"
 # How many programs tools attach where the kernel would skip those of single system calls.
 ON_ALL_CALLS = {"opensnoop": 1, "execsnoop": 2}
 # How many times slower than a machine of its own this one is: guests are.
@@ -66,7 +68,7 @@ def command(frontend: str, tool: str, args: Sequence[Argument] = ()) -> List[Arg
     if (TEST_TOOLS / f"{tool}.bpf.c").exists():
         folder, source = BUILD / "tests" / "tools" / "bin", str(TEST_TOOLS / f"{tool}.bpf.c")
     start: List[Argument] = [str(folder / name)] if frontend == "c" else \
-        [str(ROOT / "bpfduet"), "run", source]
+        [str(ROOT / "bpfduet"), "run", *["--plain"] * (frontend == PLAIN), source]
     return start + list(args)
 
 
@@ -311,10 +313,10 @@ class Running:
 
     def __init__(self, frontend: str, tool: str, args: Sequence[Argument], programs: int,
                  env: Optional[Dict[str, str]] = None, buffers: int = 0,
-                 argv: Optional[Sequence[Argument]] = None, samplers: int = 0):
+                 argv: Optional[Sequence[Argument]] = None, samplers: int = 0, **kwargs):
         self.frontend = frontend
-        self.process = start(argv or command(frontend, tool, args), env)
-        self._programs = attached(tool, programs) if frontend in FRONTENDS else programs
+        self.process = start(argv or command(frontend, tool, args), env, **kwargs)
+        self._programs = attached(tool, programs) if frontend in (*FRONTENDS, PLAIN) else programs
         self._buffers = buffers
         self._samplers = samplers
 
@@ -331,6 +333,8 @@ class Running:
                 raise AssertionError(f"{self.frontend} attached nothing: "
                                      f"{self.process.communicate()}")
             time.sleep(10 * LOOK_S)
+        if self.frontend == PLAIN:      # its packet sockets are there before their programs
+            wait_in_call(self.process, PAUSES)
 
     def settle(self) -> None:
         """Return when it waits, ``SETTLE_S`` from now or later. Others than our own tools may go on
@@ -428,8 +432,9 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
           formats: Sequence[str] = FORMATS, bystander: Sequence[Argument] = (),
           uid: Optional[int] = None, buffers: int = 0, end: Optional[int] = signal.SIGINT,
           others: Optional[Dict[str, Tuple[Sequence[Argument], int]]] = None,
-          prepare: Optional[Callable[[Path], None]] = None, samplers: int = 0) -> Watched:
-    """One run of ``workload``, watched by both frontends in all ``formats`` at the same time.
+          prepare: Optional[Callable[[Path], None]] = None, samplers: int = 0,
+          frontends: Sequence[str] = FRONTENDS) -> Watched:
+    """One run of ``workload``, watched by both ``frontends`` in all ``formats`` at the same time.
 
     Everything is limited to the workload's cgroup. In ``args`` ``{pid}`` stands for its PID and
     ``{cgroup}`` for its cgroup. ``bystander`` is another program that runs in that cgroup before
@@ -451,7 +456,10 @@ def watch(tool: str, args: Sequence[Argument], workload: Sequence[Argument], pro
             tracers[name, form] = tracer
 
         for form in formats:
-            for frontend in FRONTENDS:
+            for frontend in frontends:
+                if frontend == PLAIN:   # its uprobes keep others away (docs/plain.md)
+                    for tracer in tracers.values():
+                        tracer.wait_ready()
                 scope = ["--cgroup", str(group), "--format", form]
                 begin(frontend, form, Running(
                     frontend, tool, scope + placed(args, held.pid, group), programs, None, buffers,

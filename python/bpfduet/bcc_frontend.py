@@ -13,12 +13,12 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from . import libbpf
 from .attach import Attacher, complete_uprobes, programs_of, usdt_arguments, usdt_contexts
 from .errors import Error
-from .late_constants import CONFIG, CONFIG_STR
+from .late_constants import define
 from .model import ARRAY_TYPES, LOCK_TYPE, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
 from .paths import HEADERS
 
@@ -26,51 +26,7 @@ LOST_MAP = b"bpfduet_lost"
 
 # bcc.libbcc has it too, but as a private name
 _RING_CALLBACK = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_int)
-_FUNCTION = re.compile(r"^static __always_inline \w+ (\w+)\([^)]*\)\n\{\n(.*?)^\}",
-                       re.MULTILINE | re.DOTALL)
 _PINNED_SET = re.compile(r"^DUET_PINNED_SET\((\w+)\)", re.MULTILINE)
-_INTEGERS = {
-    "bool": ("bool", 1), "u8": ("uint", 1), "u16": ("uint", 2), "u32": ("uint", 4),
-    "u64": ("uint", 8), "s8": ("int", 1), "s16": ("int", 2), "s32": ("int", 4), "s64": ("int", 8),
-    "int": ("int", 4), "unsigned int": ("uint", 4), "long": ("int", 8),
-    "unsigned long": ("uint", 8),
-}
-
-
-def _read_by_filters(source: str) -> Set[str]:
-    """All names in the shared filters that a kernel half calls, and in those that they call."""
-    headers = sorted(HEADERS.glob("bpfduet_*task.h"))
-    bodies = dict(_FUNCTION.findall("".join(path.read_text() for path in headers)))
-    names: Set[str] = set()
-    called = [name for name in re.findall(r"\b(\w+)\s*\(", source) if name in bodies]
-    while called:
-        found = set(re.findall(r"\w+", bodies[called.pop()])) - names
-        names |= found
-        called += found & bodies.keys()
-    return names
-
-
-def configs_of(source: str) -> Dict[str, Config]:
-    """The CONFIG constants of a kernel half, by name.
-
-    BCC has no global data and so no type description to ask; the macro calls are read from
-    the text. Those of bpfduet_task.h count if a filter that reads them is called.
-    """
-    read = _read_by_filters(source)
-    shared = (HEADERS / "bpfduet_task.h").read_text()
-    configs = {}
-    for text in (source, shared):
-        for _, ctype, name, _ in CONFIG.findall(text):
-            if text is shared and name not in read:
-                continue
-            if ctype not in _INTEGERS:
-                raise Error(f"CONFIG({ctype}, {name}, ...): '{ctype}' is not an integer type")
-            kind, size = _INTEGERS[ctype]
-            configs[name] = Config(name, None, size, kind)
-        for _, name, size in CONFIG_STR.findall(text):
-            if text is source or name in read:
-                configs[name] = Config(name, None, int(size), "string")
-    return configs
 
 
 def pinned_sets(source: str) -> Dict[str, MapInfo]:
@@ -160,10 +116,10 @@ class Program:
         folders = [HEADERS, source.resolve().parent]
         # Linux 7's own headers have `struct x;` as a member
         cflags = [*compiled.FLAGS, *(f"-I{folder}" for folder in folders)]
-        cflags += [compiled.define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
-        cflags += [compiled.define(f"DUET_ENTRIES_{name}", value)
+        cflags += [define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
+        cflags += [define(f"DUET_ENTRIES_{name}", value)
                    for name, value in entries.items()]
-        cflags += [compiled.define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__")
+        cflags += [define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__")
                    for name in off]
         self._settings = settings
         self._verbose = verbose
@@ -175,7 +131,7 @@ class Program:
         self._pinned = []
         for name, path in pinned.items():
             self._pinned.append(self._open_pinned(path))
-            cflags.append(compiled.define(f"DUET_SET_{name}", self._pinned[-1]))
+            cflags.append(define(f"DUET_SET_{name}", self._pinned[-1]))
         # a pinned map's descriptor, which is in the flags, is this process's
         reuse = not self._pinned
         complete_uprobes()      # BCC attaches USDT probes as soon as it has loaded them

@@ -17,7 +17,8 @@ from .say import complain, say
 
 def run(arguments: List[str]) -> int:
     """TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND]: run a tool through BCC; more: run --help"""
-    if arguments and arguments[0].partition("=")[0] in ("--show", "--watch", "--help", "-h"):
+    if arguments and arguments[0].partition("=")[0] in (
+            "--show", "--watch", "--plain", "--help", "-h"):
         from . import ways
         return ways.run(arguments)
     if not arguments or arguments[0].startswith("-"):

@@ -44,7 +44,7 @@ _TAKES_FUNCTION = {164: "bpf_for_each_map_elem", 170: "bpf_timer_set_callback", 
                    181: "bpf_loop", 209: "bpf_user_ringbuf_drain"}
 _FOUND_BY_BTF = re.compile(rb'"bpf_(?!stacktrace")')
 _INSTRUCTION = struct.Struct("=BBhi")   # opcode, registers, offset, immediate
-_LOAD_IMM64, _CALL, _MAP_FD = 0x18, 0x85, 1
+_LOAD_IMM64, _CALL, _CALL_BY_ADDRESS, _MAP_FD = 0x18, 0x85, 0x8d, 1
 
 
 class NotCovered(Exception):
@@ -97,15 +97,8 @@ class Source(NamedTuple):
     contexts: List[Any]
 
 
-def define(name: str, value: object) -> str:
-    """-D for one of the macros that DUET_PICK() looks at."""
-    if isinstance(value, bytes):
-        value = '"' + "".join(f"\\{byte:03o}" for byte in value.rstrip(b"\0")) + '"'
-    return f"-D{name}=,{int(value) if isinstance(value, bool) else value}"
-
-
 def _flags(source: Source, constants: Dict[str, Any]) -> List[str]:
-    return source.cflags + [define(f"DUET_SET_{name}", value) for name, value in constants.items()]
+    return source.cflags + [late_constants.define(f"DUET_SET_{name}", value) for name, value in constants.items()]
 
 
 # -- to and from bytes ---------------------------------------------------------------------
@@ -188,8 +181,11 @@ def _function(name: bytes, code: bytes, tables: Dict[int, int], marks: Dict[int,
         if opcode == _LOAD_IMM64 and source == _MAP_FD and immediate in tables:
             maps.append((place, tables[immediate]))
         elif opcode == _CALL and source:
-            raise NotCovered(f"{shown}() calls a function that is not inlined, which BCC has no "
-                             "place for: write that as 'static __always_inline'")
+            raise NotCovered(f"{shown}() calls a function that is not inlined, and BCC has no such "
+                             "calls: write it static __always_inline, without recursion")
+        elif opcode == _CALL_BY_ADDRESS:
+            raise NotCovered(f"{shown}() calls a function by its address, which BPF cannot: call it "
+                             "by its name")
         elif opcode == _CALL and immediate in _TAKES_FUNCTION:
             raise NotCovered(f"{shown}() hands a function to {_TAKES_FUNCTION[immediate]}(), which "
                              "BCC cannot: put that behind #ifndef __BCC__, for the tool that "

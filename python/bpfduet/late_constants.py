@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""CONFIG constants that are filled in when a compiled program is loaded, not when it is compiled.
+"""CONFIG constants: which a kernel half has, and how BCC gets their values. Most are filled in when
+a compiled program is loaded, not when it is compiled.
 
 The compiler gets a placeholder for each, by ``-DDUET_LATE_name``, and hands it to the code as one
 whole immediate: DUET_LATE() in headers/bpfduet_bcc.h. In the headers that is written around
@@ -10,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from typing import AbstractSet, Any, Dict, NamedTuple, Optional
+from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Set
 
+from .errors import Error
 from .kernel_headers.text import NOISE
+from .model import Config
+from .paths import HEADERS
 
 # The dialect's declarations: (shared, type, name, default), (shared, name, size)
 CONFIG = re.compile(r"^\s*(DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;",
@@ -28,6 +32,57 @@ _NO_USES = re.compile(_NO_USE)
 _PARTS = re.compile(
     NOISE.pattern + r"|'(?:\\.|[^'\\\n])*'|^[ \t]*#[ \t]*include[^\n]*|" + _NO_USE
     + r"|\d[\w.]*|(?P<word>[A-Za-z_]\w*)", re.S | re.M)
+_FUNCTION = re.compile(r"^static __always_inline \w+ (\w+)\([^)]*\)\n\{\n(.*?)^\}",
+                       re.MULTILINE | re.DOTALL)
+_INTEGERS = {
+    "bool": ("bool", 1), "u8": ("uint", 1), "u16": ("uint", 2), "u32": ("uint", 4),
+    "u64": ("uint", 8), "s8": ("int", 1), "s16": ("int", 2), "s32": ("int", 4), "s64": ("int", 8),
+    "int": ("int", 4), "unsigned int": ("uint", 4), "long": ("int", 8),
+    "unsigned long": ("uint", 8),
+}
+
+
+def define(name: str, value: object) -> str:
+    """-D for one of the macros that DUET_PICK() looks at."""
+    if isinstance(value, bytes):
+        value = '"' + "".join(f"\\{byte:03o}" for byte in value.rstrip(b"\0")) + '"'
+    return f"-D{name}=,{int(value) if isinstance(value, bool) else value}"
+
+
+def _read_by_filters(source: str) -> Set[str]:
+    """All names in the shared filters that a kernel half calls, and in those that they call."""
+    headers = sorted(HEADERS.glob("bpfduet_*task.h"))
+    bodies = dict(_FUNCTION.findall("".join(path.read_text() for path in headers)))
+    names: Set[str] = set()
+    called = [name for name in re.findall(r"\b(\w+)\s*\(", source) if name in bodies]
+    while called:
+        found = set(re.findall(r"\w+", bodies[called.pop()])) - names
+        names |= found
+        called += found & bodies.keys()
+    return names
+
+
+def configs_of(source: str) -> Dict[str, Config]:
+    """The CONFIG constants of a kernel half, by name.
+
+    BCC has no global data and so no type description to ask; the macro calls are read from
+    the text. Those of bpfduet_task.h count if a filter that reads them is called.
+    """
+    read = _read_by_filters(source)
+    shared = (HEADERS / "bpfduet_task.h").read_text()
+    configs = {}
+    for text in (source, shared):
+        for _, ctype, name, _ in CONFIG.findall(text):
+            if text is shared and name not in read:
+                continue
+            if ctype not in _INTEGERS:
+                raise Error(f"CONFIG({ctype}, {name}, ...): '{ctype}' is not an integer type")
+            kind, size = _INTEGERS[ctype]
+            configs[name] = Config(name, None, size, kind)
+        for _, name, size in CONFIG_STR.findall(text):
+            if text is source or name in read:
+                configs[name] = Config(name, None, int(size), "string")
+    return configs
 
 
 class Plan(NamedTuple):

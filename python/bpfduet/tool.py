@@ -15,9 +15,10 @@ from typing import (Any, Callable, Dict, Generator, Iterator, List, Optional, Se
                     Union)
 
 from . import bind, decode, features, options, spec
-from .bcc_frontend import Program, configs_of
+from .bcc_frontend import Program
 from .cgroup import Command, identify
 from .errors import Error
+from .late_constants import configs_of
 from .options import Options
 from .paths import COMMON, VERSION, find
 from .pin import Pins

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""What else ``bpfduet run`` does with a tool: ``--show``, ``--watch`` and ``--help``."""
+"""What else ``bpfduet run`` does with a tool: ``--plain``, ``--show``, ``--watch``, ``--help``."""
 from __future__ import annotations
 
 import sys
@@ -10,12 +10,14 @@ from .paths import find
 COMMAND = "bpfduet run"
 HELP = """Usage: bpfduet run TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND [ARGUMENT...]]
        bpfduet run --watch TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND [ARGUMENT...]]
+       bpfduet run --plain TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND [ARGUMENT...]]
        bpfduet run --show c|bytecode TOOL|FILE.bpf.c
 
 Run a tool through BCC. 'bpfduet run TOOL --help' shows the options of a tool.
 
   --watch          run it again whenever its source, its spec or a header beside
                    it changes
+  --plain          run it through bcc's own Python API, without the engine
   --show c         print the text that BCC gets, and the text that BCC makes of it
   --show bytecode  print the instructions of BCC's object and of clang's, side by
                    side
@@ -44,5 +46,8 @@ def run(arguments: List[str]) -> int:
     source = find(rest[0])
     if first == "--show":
         return show.show(kind, source)
+    if first == "--plain":
+        from .plain.run import run as run_plain
+        return run_plain(source, rest[1:])
     from . import watch
     return watch.watch(source, rest)

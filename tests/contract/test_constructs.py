@@ -141,8 +141,8 @@ EXECUTES = "tracepoint__sched__sched_process_exec()"
 REFUSED = {
     "calls": ("static __attribute__((noinline)) int odd(u64 x)\n{\n\treturn x % 7;\n}\n",
               "\tif (odd(bpf_ktime_get_ns()))\n\t\treturn 1;\n", "",
-              f"calls.bpf.c: {EXECUTES} calls a function that is not inlined, which BCC has no place "
-              "for: write that as 'static __always_inline'"),
+              f"calls.bpf.c: {EXECUTES} calls a function that is not inlined, and BCC has no such "
+              "calls: write it static __always_inline, without recursion"),
     "loops": ("static long each(u32 i, void *ctx)\n{\n\treturn 0;\n}\n",
               "\tbpf_loop(10, each, NULL, 0);\n", "", "bpf_loop()"),
     "walks": ("static long each(void *map, int *key, u64 *value, void *ctx)\n{\n\treturn 0;\n}\n",

@@ -78,11 +78,12 @@ def run_beside(tracers: Sequence[Running], filters: int, workload: Sequence[Argu
 
 def watch_network(tool: str, args: Sequence[Argument], workload: Sequence[Argument],
                   programs: int = 0, filters: int = 0, formats: Sequence[str] = FORMATS,
-                  alone: bool = False) -> Dict[str, Tuple[bytes, bytes]]:
+                  alone: bool = False, frontends: Sequence[str] = FRONTENDS
+                  ) -> Dict[str, Tuple[bytes, bytes]]:
     """What both frontends print of a workload in this network, which is the same: stdout, its times
     as TIME has them, and stderr, by format. Each has so many ``programs`` held by descriptors and
     ``filters`` of tc. All watch one run of the workload, or if ``alone`` each one of its own."""
-    runs = [(frontend, form) for form in formats for frontend in FRONTENDS]
+    runs = [(frontend, form) for form in formats for frontend in frontends]
     results: List[Result] = []
     for batch in ([[one] for one in runs] if alone else [runs]):
         tracers = [Running(frontend, tool, [*args, "--format", form],
@@ -91,5 +92,7 @@ def watch_network(tool: str, args: Sequence[Argument], workload: Sequence[Argume
     for result in results:
         assert result.status == 0, result
     outputs = [(masked(result.stdout, [TIME]), result.stderr) for result in results]
-    assert outputs[::2] == outputs[1::2]
-    return dict(zip(formats, outputs[::2]))
+    each = len(frontends)
+    for number in range(1, each):
+        assert outputs[::each] == outputs[number::each]
+    return dict(zip(formats, outputs[::each]))

@@ -6,7 +6,7 @@ import re
 from itertools import zip_longest
 from typing import Dict, List, Sequence, Tuple
 
-from frontends import FORMATS, Watched
+from frontends import FORMATS, FRONTENDS, Watched
 
 # By format: patterns of what may differ, each with what stands for it.
 Masks = Dict[str, List[Tuple[bytes, bytes]]]
@@ -20,12 +20,12 @@ def masked(out: bytes, patterns: Sequence[Tuple[bytes, bytes]]) -> bytes:
     return out
 
 
-def first_difference(form: str, texts: Sequence[bytes]) -> str:
+def first_difference(form: str, texts: Sequence[bytes], names: Sequence[str] = FRONTENDS) -> str:
     """What to say of two outputs in a format that should be the same."""
-    c_lines, bcc_lines = (text.splitlines() for text in texts)
-    for number, (one, other) in enumerate(zip_longest(c_lines, bcc_lines), 1):
+    lines = (text.splitlines() for text in texts)
+    for number, (one, other) in enumerate(zip_longest(*lines), 1):
         if one != other:
-            return f"{form}, line {number}: c {one!r}, bcc {other!r}"
+            return f"{form}, line {number}: {names[0]} {one!r}, {names[1]} {other!r}"
     return f"{form}: the ends of lines"
 
 

@@ -34,13 +34,13 @@ def sleep_through(waits: Path, group: Path, ends: contextlib.ExitStack) -> int:
     return process.pid
 
 
-def waited(waits: Path, runs: Dict[str, Sequence[str]]
+def waited(waits: Path, runs: Dict[str, Sequence[str]], frontends: Sequence[str] = FRONTENDS
            ) -> Tuple[int, Dict[Tuple[str, str], Result]]:
     """The workload's PID and what each frontend printed in each of the runs, side by side."""
     with cgroup("offcputime") as group, contextlib.ExitStack() as ends:
         tracers: Dict[Tuple[str, str], Running] = {}
         for name, args in runs.items():
-            for frontend in FRONTENDS:
+            for frontend in frontends:
                 tracers[frontend, name] = Running(
                     frontend, "offcputime", ["--cgroup", str(group), *LONG, *args], 1)
                 ends.callback(tracers[frontend, name].end)

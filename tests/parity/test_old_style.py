@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import pytest
 
 import kept
-from frontends import BIN, BUILD, FRONTENDS, ROOT, WORKLOADS, Held, Running, Watched, cgroup, numbers
+from frontends import (BIN, BUILD, FRONTENDS, PLAIN, ROOT, WORKLOADS, Held, Running, Watched, cgroup,
+                       numbers)
 from parity.same import assert_same
 
 SOURCE = ROOT / "tests" / "dialect" / "old_style.bpf.c"
@@ -36,15 +37,20 @@ def built(folder: Path) -> Path:
     return kept.made(out, [SOURCE, spec, *kept.OBJECT_INPUTS], [], make)
 
 
-@pytest.fixture(scope="module", name="commands")
-def command_lines(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """How each frontend runs it."""
-    compiled = built(tmp_path_factory.mktemp("old_style"))
+def commands_of(compiled: Path) -> Dict[str, List[str]]:
+    """How each frontend, and the witness, runs it."""
     return {"c": [str(BIN / "bpfduet-loader"), str(compiled)],
-            "bcc": [str(ROOT / "bpfduet"), "run", str(SOURCE)]}
+            "bcc": [str(ROOT / "bpfduet"), "run", str(SOURCE)],
+            PLAIN: [str(ROOT / "bpfduet"), "run", "--plain", str(SOURCE)]}
 
 
-def test_both(workloads, commands: dict) -> None:
+@pytest.fixture(scope="module", name="commands")
+def command_lines(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, List[str]]:
+    """How each frontend runs it."""
+    return commands_of(built(tmp_path_factory.mktemp("old_style")))
+
+
+def test_both(workloads, commands: Dict[str, List[str]]) -> None:
     """It counts who asks for one process that does not exist, so this workload alone."""
     results = {}
     with cgroup("old") as group:

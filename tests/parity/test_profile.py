@@ -66,13 +66,14 @@ def wait_sampling(tracer: Running) -> None:
 
 
 def sampled(argv: Sequence[str], runs: Dict[str, List[str]],
-            scope: Sequence[str] = ()) -> Tuple[int, Dict[Tuple[str, str], Result]]:
+            scope: Sequence[str] = (), frontends: Sequence[str] = FRONTENDS
+            ) -> Tuple[int, Dict[Tuple[str, str], Result]]:
     """The workload's PID and what each frontend printed in each of the runs, side by side."""
     with cgroup("profile") as group, contextlib.ExitStack() as ends:
         process = ends.enter_context(burning(argv, group))
         tracers: Dict[Tuple[str, str], Running] = {}
         for name, args in runs.items():
-            for frontend in FRONTENDS:
+            for frontend in frontends:
                 options = [arg.format(pid=process.pid) for arg in scope] or \
                     ["--cgroup", str(group)]
                 tracers[frontend, name] = Running(frontend, "profile",

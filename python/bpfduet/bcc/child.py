@@ -30,7 +30,7 @@ from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional, S
 
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
-from ..bcc_frontend import configs_of, described_types, pinned_sets
+from ..bcc_frontend import described_types, pinned_sets
 from ..compiled import Compiled, NotCovered, NotLate
 from ..errors import Error, SpecError
 from ..model import Config
@@ -194,7 +194,7 @@ class _Compilation:
         self._find_headers()
         values = {**self._values, **{name: explain.open_pinned(path)
                                      for name, path in pinned.items()}}
-        flags = self._plain_flags() + [compiled.define(f"DUET_SET_{name}", value)
+        flags = self._plain_flags() + [late_constants.define(f"DUET_SET_{name}", value)
                                        for name, value in values.items()]
         module = kernel_headers.without_kallsyms(
             functools.partial(self._module, self._text, flags))
@@ -225,9 +225,9 @@ class _Compilation:
         for number, name in enumerate(self._pinned):
             mark = late_constants.placeholder(f"{name}_fd")
             flags += [f"-DDUET_LATE_{name}_fd=,DUET_WHOLE({mark:#x}ULL)",
-                      compiled.define(f"DUET_SET_{name}", _MARK + number)]
-        flags += [compiled.define(f"DUET_SET_{name}", value) for name, value in self._values.items()
-                  if name not in plan.late]
+                      late_constants.define(f"DUET_SET_{name}", _MARK + number)]
+        flags += [late_constants.define(f"DUET_SET_{name}", value)
+                  for name, value in self._values.items() if name not in plan.late]
         return flags, marks
 
     def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
@@ -236,9 +236,6 @@ class _Compilation:
         module = self._module(plan.text, flags)
         if not module:
             raise self._failure()
-        for name in explain.names_of(lib, module):
-            complaints.check_calls(_plain(name.decode()), ct.string_at(
-                lib.bpf_function_start(module, name), lib.bpf_function_size(module, name)))
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
         found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
         btf, maps = describe_maps(lib, module, found)
@@ -262,7 +259,7 @@ class _Compilation:
         return Error(f"BCC cannot compile {self._source.name}")
 
     def _constants(self, plan: late_constants.Plan) -> _Constants:
-        configs = configs_of(self._text)
+        configs = late_constants.configs_of(self._text)
         late = {name for name in configs if name in plan.late or f"{name}_0" in plan.late}
         for name in (f"{pinned}_fd" for pinned in self._pinned):
             configs[name] = Config(name, None, 4, "int")

@@ -305,25 +305,6 @@ def _column(line: str, at: int) -> int:
     return len(line.encode(errors="surrogateescape")) + 1
 
 
-# -- code that cannot run -----------------------------------------------------------------------
-
-_CALL, _CALL_BY_ADDRESS, _LOAD_IMM64 = 0x85, 0x8d, 0x18
-_BY_PLACE = 1   # a call of what is in the same object
-
-
-def check_calls(function: str, code: bytes) -> None:
-    """Raise Error if a program calls functions: BCC does not link them."""
-    place = 0
-    while place + 8 <= len(code):
-        if code[place] == _CALL and code[place + 1] >> 4 == _BY_PLACE:
-            raise Error(f"{function}() calls a function that is not inlined, and BCC has no such "
-                        "calls: write it static __always_inline, without recursion")
-        if code[place] == _CALL_BY_ADDRESS:
-            raise Error(f"{function}() calls a function by its address, which BPF cannot: call it by "
-                        "its name")
-        place += 16 if code[place] == _LOAD_IMM64 else 8
-
-
 # -- the end of a compilation -------------------------------------------------------------------
 
 MEMORY = 2 << 30    # of addresses; a compilation needs less than a quarter

@@ -181,7 +181,7 @@ def _code() -> List[Path]:
     """This package's, and its tables, as far as they decide about objects."""
     package = Path(__file__).parents[1]
     return sorted(path for path in [*package.glob("**/*.py"), *package.glob("data/*")]
-                  if path.name not in _OF_RUNS)
+                  if path.name not in _OF_RUNS and path.parent.name != "plain")
 
 
 def _compilers() -> List[Path]:
