@@ -17,6 +17,7 @@ from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Optional, 
 
 from . import libbpf
 from .attach import Attacher, complete_uprobes, programs_of, usdt_arguments, usdt_contexts
+from .bcc import FLAGS
 from .errors import Error
 from .late_constants import define
 from .model import ARRAY_TYPES, LOCK_TYPE, MAP_TYPES, PERCPU_TYPES, Config, Field, MapInfo, Types
@@ -114,8 +115,7 @@ class Program:
         self._lib = lib = compiled.library()
         self._text = text = source.read_text()
         folders = [HEADERS, source.resolve().parent]
-        # Linux 7's own headers have `struct x;` as a member
-        cflags = [*compiled.FLAGS, *(f"-I{folder}" for folder in folders)]
+        cflags = [*FLAGS, *(f"-I{folder}" for folder in folders)]
         cflags += [define(f"DUET_PAGES_{name}", value) for name, value in pages.items()]
         cflags += [define(f"DUET_ENTRIES_{name}", value)
                    for name, value in entries.items()]

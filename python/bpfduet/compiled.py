@@ -26,9 +26,6 @@ from .bcc import kept, quick
 from .errors import Error
 from .model import MAP_TYPES
 
-# Linux 7 has `struct x;` as a member. BCC does not link: a function must be known.
-FLAGS = ("-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag",
-         "-Werror=implicit-function-declaration")
 # BPF_MAP_CREATE with a few numbers makes these, and nothing else belongs to them.
 PLAIN_MAPS = frozenset([
     "hash", "array", "perf_event_array", "percpu_hash", "percpu_array", "stack_trace", "lru_hash",

@@ -14,9 +14,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .bcc import complaints, start
+from .bcc import FLAGS, complaints, start
 from .bcc.objects import BCC_SECTION, section
-from .compiled import FLAGS
 from .errors import Error
 from .features import check_privileges, tracefs
 from .paths import HEADERS, ROOT, TOOLS
@@ -62,11 +61,7 @@ def show(kind: str, source: Path) -> int:
 
 
 def _texts(source: Path) -> Iterator[str]:
-    raw = start.texts_of(source)
-    if not raw:
-        raise Error("what BCC gets of probes with arguments, and of maps that are shared, depends "
-                    "on the run: it cannot be shown")
-    given, made = json.loads(raw)
+    given, made = json.loads(start.texts_of(source))
     yield f"// ---- what BCC gets of {source}"
     yield from given.splitlines()
     yield "// ---- what BCC makes of it"
@@ -116,11 +111,7 @@ def _of_bcc(source: Path) -> bytes:
     except Error as error:
         say(f"bpfduet: BCC makes the maps when it compiles, so its side is left out: {error}")
         return b""
-    raw = start.object_of(source)
-    if not raw:
-        say("bpfduet: no object holds what BCC makes of this (docs/start-up.md), so its side is "
-            "left out")
-    return raw
+    return start.object_of(source)
 
 
 def _of_clang(source: Path, folder: Path) -> Optional[Path]:

@@ -157,18 +157,19 @@ def test_texts(source: Path) -> None:
 
 
 def test_texts_of_tools(tracefs: None) -> None:
-    """Of those that an object holds."""
-    for tool in ("opensnoop", "profile", "vfsreadlat"):
+    """Of all kinds: also where it is the binary that tells how arguments are read."""
+    for tool in ("opensnoop", "profile", "vfsreadlat", "usdtsnoop"):
         assert show("c", tool).stdout.count(b"// ----") == 2
 
 
 def test_what_no_object_holds(source: Path) -> None:
-    """clang's side alone, and a sentence."""
-    source.write_text(SOURCE.replace("BPF_HASH(", "BPF_PROG_ARRAY(jump, 4);\nBPF_HASH(", 1))
-    done = show("bytecode", source)
-    assert done.stderr.startswith(b"bpfduet: no object holds") and done.stderr.count(b"\n") == 1
-    (headings, _), = blocks(done.stdout.decode()).values()
-    assert headings[0].startswith("clang: ") and len(headings) == 1
+    """The sentence that a run would end with."""
+    source.write_text(SOURCE.replace(
+        "BPF_HASH(", 'BPF_TABLE("hash", int, u64, inner, 4);\nBPF_ARRAY_OF_MAPS(outer, "inner", 4);\n'
+        "BPF_HASH(", 1))
+    done = show("bytecode", source, status=1)
+    assert done.stdout == b"" and b"'outer' is a map of maps" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_what_does_not_compile(source: Path) -> None:

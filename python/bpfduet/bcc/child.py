@@ -35,7 +35,7 @@ from ..compiled import Compiled, NotCovered, NotLate
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FORMAT, complaints, explain, usdt
+from . import FLAGS, FORMAT, complaints, explain, usdt
 from .btf import describe_maps
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
@@ -213,7 +213,7 @@ class _Compilation:
         self._modules = headers.modules
 
     def _plain_flags(self) -> List[str]:
-        return [*compiled.FLAGS, *(f"-I{folder}" for folder in self._folders)]
+        return [*FLAGS, *(f"-I{folder}" for folder in self._folders)]
 
     def _flags(self, plan: late_constants.Plan) -> Tuple[List[str], Dict[int, str]]:
         """The compiler's flags, and the names of the constants by their placeholders."""

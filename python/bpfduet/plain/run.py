@@ -17,6 +17,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import bcc
 
 from .. import bind, features, kernel_headers, spec
+from ..bcc import FLAGS
 from ..cgroup import Command, identify
 from ..errors import Error, UsageError
 from ..late_constants import configs_of, define
@@ -31,7 +32,6 @@ from .safe import json_text, shown
 
 WAIT_S = 0.05       # most records wake nobody (headers/bpfduet_ringbuf.h)
 PERF_PAGES = 64
-FLAGS = ("-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag")
 
 
 class Run:
