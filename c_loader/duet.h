@@ -27,8 +27,8 @@ struct duet_caller {
 };
 
 /*
- * The same for an open descriptor, which is closed. If the kernel refuses what BCC has compiled, what
- * it said is in the caller's log, nothing is printed, and the result is DUET_REFUSED.
+ * The same for an open descriptor, which is closed. If the kernel refuses what BCC has compiled,
+ * what it said is in the caller's log, nothing is printed, and the result is DUET_REFUSED.
  */
 #define DUET_REFUSED 3
 int duet__main_fd(int fd, const struct duet_caller *caller, int argc, char **argv);

@@ -17,9 +17,9 @@ struct kernel_half {
 	struct bcc_object bcc;
 	int cpus;
 	/*
-	 * Set before the load: who tells why an object of BCC's was refused, NULL if nobody does. If
-	 * it was, what the kernel said goes into that one's log, `refused` says so, and nothing is
-	 * printed.
+	 * Set before the load: who tells why an object of BCC's was refused, NULL if nobody does.
+	 * If it was, what the kernel said goes into that one's log, `refused` says so, and nothing
+	 * is printed.
 	 */
 	const struct duet_caller *caller;
 	bool refused;
