@@ -19,7 +19,7 @@ say() {
 say "build"
 make --no-print-directory WERROR=1 all static tests
 for tool in build/static/*; do
-	if ldd "$tool" >/dev/null 2>&1; then
+	if readelf -lW "$tool" | grep -q INTERP; then
 		echo "check: $tool is not static" >&2
 		exit 1
 	fi

@@ -61,7 +61,7 @@ def test_wrong_usage() -> None:
     for arguments, sentence in ((("headers", "--nope"), "option --nope not recognized"),
                                 (("headers", "x"), "unexpected argument 'x'"),
                                 (("frobnicate",), "there is no command 'frobnicate'"),
-                                (("run", "--plain"), "run needs a tool: its name, or a .bpf.c file"),
+                                (("run", "--plain"), "--plain needs a tool: its name, or a .bpf.c file"),
                                 ((), "which command?")):
         done = bpfduet(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
