@@ -28,6 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """The folders whose tests trace, by a marker that pytest knows."""
     # A shell starts programs in the background with SIGINT ignored, which tracers would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The same of SIGQUIT, and of SIGHUP under nohup. We go on without them; tracers begin with their
+    # default again, for what has a handler does not pass exec() on.
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     config.pluginmanager.register(Skips())
     if "BPFDUET_GUEST" in os.environ:
         config.pluginmanager.register(Failures())
