@@ -479,7 +479,7 @@ def test_lsmexec(workloads, tmp_path: Path) -> None:
     ("profile", ["--flame", "x.svg"], "--flame: --plain leaves out flame graphs"),
     ("opensnoop", ["--pin", "/sys/fs/bpf/x"], "--pin: --plain leaves out pinning maps"),
     ("opensnoop", ["--btf", "/x"], "--btf: --plain leaves out relocating by another BTF"),
-    ("opensnoop", ["-o", "x"], "--output: --plain leaves out files of its own"),
+    ("opensnoop", ["-o", "x"], "-o: --plain leaves out files of its own"),
     ("tcplife", ["-s"], "--plain prints text and JSON, no CSV"),
     ("opensnoop", ["--format", "csv"], "--plain prints text and JSON, no CSV"),
 ])
