@@ -305,41 +305,109 @@ static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool 
 	return ok;
 }
 
+/* Where the places of a probe are in a file, in the form that the kernel takes them in. */
+struct probe_places {
+	unsigned long *offsets, *semaphores;
+	__u64 *cookies;
+	size_t n;
+};
+
+static void probe_places__free(struct probe_places *p)
+{
+	free(p->offsets);
+	free(p->semaphores);
+	free(p->cookies);
+}
+
+/* false with one sentence; probe_places__free() in any case. */
+static bool probe_places__read(struct probe_places *p, const struct bcc_probe *probe,
+			       struct buf *error)
+{
+	const struct json *entry;
+	struct bcc_place place;
+	size_t n = 0;
+
+	json__for_each(entry, probe->places) n++;
+	*p = (struct probe_places){
+		.offsets = calloc(n + 1, sizeof(*p->offsets)),
+		.semaphores = calloc(n + 1, sizeof(*p->semaphores)),
+		.cookies = calloc(n + 1, sizeof(*p->cookies)),
+	};
+	if (!p->offsets || !p->semaphores || !p->cookies) {
+		buf__puts(error, "out of memory");
+		return false;
+	}
+	json__for_each(entry, probe->places)
+	{
+		if (!bcc_place__read(&place, entry))
+			break;
+		p->offsets[p->n] = place.offset;
+		p->semaphores[p->n] = place.semaphore;
+		p->cookies[p->n++] = place.cookie;
+	}
+	if (n && p->n == n)
+		return true;
+	buf__puts(error, "the table of probes is damaged: compile the object again with "
+			 "'bpfduet run'");
+	return false;
+}
+
+/* One link for each place. */
+static bool attach_each(struct attachments *a, struct bpf_program *prog,
+			const struct probe_places *places, int pid, const char *path)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts);
+	size_t i;
+
+	for (i = 0; i < places->n; i++) {
+		opts.ref_ctr_offset = places->semaphores[i];
+		opts.bpf_cookie = places->cookies[i];
+		if (!keep_link(a, bpf_program__attach_uprobe_opts(prog, pid, path,
+								  places->offsets[i], &opts)))
+			return false;
+	}
+	return true;
+}
+
+#if LIBBPF_MAJOR_VERSION > 1 || LIBBPF_MINOR_VERSION >= 3
+/* From 1.3 on libbpf loads USDT programs for one link, where the kernel has such (Linux 6.6). */
+static bool attach_places(struct attachments *a, struct bpf_program *prog,
+			  const struct probe_places *places, int pid, const char *path)
+{
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = places->offsets,
+		    .ref_ctr_offsets = places->semaphores, .cookies = places->cookies,
+		    .cnt = places->n);
+
+	if (bpf_program__expected_attach_type(prog) != BPF_TRACE_UPROBE_MULTI)
+		return attach_each(a, prog, places, pid, path);
+	return keep_link(a, bpf_program__attach_uprobe_multi(prog, pid, path, NULL, &opts));
+}
+#else
+#define attach_places attach_each
+#endif
+
 /*
  * Where an object of BCC's says that the probe is. By the descriptor, so that it is the file that
  * was looked at. The kernel counts up the semaphore in each process that has the file mapped.
  */
-static bool attach_places(struct attachments *a, struct bpf_program *prog,
-			  const struct usdt_target *target, const struct bcc_probe *probe, int pid,
-			  struct buf *error)
+static bool attach_probe_of_bcc(struct attachments *a, struct bpf_program *prog,
+				const struct usdt_target *target, const struct bcc_probe *probe,
+				int pid, struct buf *error)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts);
-	const struct json *entry;
-	struct bcc_place place;
+	struct probe_places places;
 	char path[32];
-	size_t n = 0;
+	bool ok;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
-	json__for_each(entry, probe->places)
-	{
-		if (!bcc_place__read(&place, entry))
-			goto damaged;
-		n++;
-		opts.ref_ctr_offset = place.semaphore;
-		opts.bpf_cookie = place.cookie;
-		if (keep_link(a, bpf_program__attach_uprobe_opts(prog, pid ? pid : -1, path,
-								 place.offset, &opts)))
-			continue;
-		buf__printf(error, "'%s:%s:%s': %s", target->binary, target->provider, target->name,
-			    reason(errno));
-		return false;
+	ok = probe_places__read(&places, probe, error);
+	if (ok) {
+		ok = attach_places(a, prog, &places, pid ? pid : -1, path);
+		if (!ok)
+			buf__printf(error, "'%s:%s:%s': %s", target->binary, target->provider,
+				    target->name, reason(errno));
 	}
-	if (n)
-		return true;
-damaged:
-	buf__puts(error, "the table of probes is damaged: compile the object again with "
-			 "'bpfduet run'");
-	return false;
+	probe_places__free(&places);
+	return ok;
 }
 
 /* BINARY:PROVIDER:NAME */
@@ -355,7 +423,7 @@ static bool attach_usdt(struct attachments *a, struct bpf_program *prog,
 	if (bcc->doc) {
 		bcc_object__find_probe(bcc, bpf_program__name(prog), &probe);
 		ok = usdt_target__fits(&target, &probe, error) &&
-		     attach_places(a, prog, &target, &probe, pid, error);
+		     attach_probe_of_bcc(a, prog, &target, &probe, pid, error);
 		goto cleanup;
 	}
 	ok = keep_link(a, bpf_program__attach_usdt(prog, pid ? pid : -1, target.path,
