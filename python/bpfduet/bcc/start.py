@@ -12,7 +12,7 @@ import select
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from ..errors import Error, SpecError, UsageError
 from ..paths import ROOT, find
@@ -249,7 +249,7 @@ def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: s
 
 def _throw_away(entry: kept.Entry, made: _Made) -> None:
     """Remove the objects that a run of these values and probes uses."""
-    fixed = set()
+    fixed: Set[str] = set()
     for one in (entry, _Made({}, made.probes).place(entry)):
         raw = one.read()
         fixed.update(_about(raw).get("fixed", ()) if raw else ())
