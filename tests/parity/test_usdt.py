@@ -294,7 +294,7 @@ def test_a_path_in_another_mount_namespace(inner: Tuple[Talking, str]) -> None:
     """USDT: the file at that path there."""
     process, path = inner
     with tracing("usdtsnoop", ["--format", "csv", "-p", str(process.pid), f"{path}:app:twice"],
-                 2) as tracers:
+                 links(2)) as tracers:
         process.say(COUNT)
         results = [tracer.finish() for tracer in tracers]
     for result in results:
