@@ -78,6 +78,8 @@ def heads(lines: Sequence[str]) -> List[str]:
 
 # -- places ---------------------------------------------------------------------------------------
 
+# From clang 16 on it would be one.
+NO_ERROR = '#pragma clang diagnostic warning "-Wint-conversion"\n'
 WRONG = """\tif (limit > 3 && nonsense)
 		return 1;
 	int unused = "text";
@@ -93,7 +95,7 @@ def test_places(folder: Path, shown: str) -> None:
     """In the source, in a macro, in a header that a header includes; by the name that was given."""
     (folder / "one.h").write_text('#include "two.h"\nstatic int f(int a) { return a + unknown_name; }\n')
     (folder / "two.h").write_text("#warning look here\n")
-    source = tool(folder, WRONG, '#include "one.h"\n#define BAD(x) ((x) + nosuch)\n')
+    source = tool(folder, WRONG, '#include "one.h"\n#define BAD(x) ((x) + nosuch)\n' + NO_ERROR)
     shown = shown.format(folder)
     lines, last = failed(shown)
     before = shown[:-len("t.bpf.c")]
@@ -140,7 +142,7 @@ WARNS = """\tif (!task_matches())
 
 def test_warnings_of_edited_lines(folder: Path) -> None:
     """BCC gets them with DUET_LATE(); they are kept with the object, named as each run does."""
-    source = tool(folder, WARNS)
+    source = tool(folder, WARNS, NO_ERROR)
     expected = [f"t.bpf.c:{place_of(source, part)}: warning" for part in ("x = ", "z = ")]
     for before, shown in (("", "t.bpf.c"), ("../work/", "../work/t.bpf.c"), ("", "t.bpf.c")):
         done = run(shown, "-v", "--", "true")
@@ -294,7 +296,9 @@ def test_what_bpf_cannot_do(folder: Path, case: str) -> None:
     if part:
         number = place_of(source, part).split(":", maxsplit=1)[0]
         errors = [head for head in heads(lines) if head.endswith("error")]
-        assert [head.split(":")[:2] for head in errors] == [["t.bpf.c", number]], lines
+        # of a stack that is too large LLVM 15 and later know no line
+        assert [head.split(":")[:2] for head in errors] == [["t.bpf.c", number]] \
+            or case == "stack" and not errors and lines[0].startswith("t.bpf.c: error: "), lines
     assert len(lines) <= 5, lines
 
 

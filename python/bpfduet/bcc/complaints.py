@@ -58,7 +58,7 @@ _REMEDIES = [(re.compile(pattern), remedy) for pattern, remedy in (
     (r"\(brind\)", "BPF has no computed goto: use a switch"),
     (r"has no instruction|Cannot select|LLVM ERROR: [Uu]nsupported",
      "BPF cannot do it: write it in another way"),
-    (r"too many args to|stack arguments|bcc only supports in-register",
+    (r"too many arg(?:ument)?s|stack arguments|bcc only supports in-register",
      "functions that are not inlined take at most five arguments: pass a pointer to a struct"),
     (r"variadic functions|only integer returns|aggregate returns|pass by value",
      "a function that is not inlined takes and returns numbers and pointers alone: "
@@ -264,7 +264,9 @@ class Messages:
         """An error with a line; its column would be that of the text that BCC has made."""
         if self._path.endswith(f"/{file}"):     # it leaves out where it works
             file = self._path
-        place = f"{self._named(file + ': ')[:-2]}:{number}"
+        place = self._named(file + ": ")[:-2]
+        if number:      # LLVM 15 and later do not always know it
+            place += f":{number}"
         lines = [f"{place}: error: {text}"]
         if file == self._path and 0 < number <= len(self._text):
             lines.append(self._text[number - 1].expandtabs(TAB).rstrip())
