@@ -25,7 +25,8 @@ WIDTH = 160     # of what is no terminal
 KINDS = ("c", "bytecode")
 _ARCHES = {"x86_64": "x86", "aarch64": "arm64"}
 _FUNCTION = re.compile(r"[0-9a-f]+ <([^>]+)>:")
-_INSTRUCTION = re.compile(r"\s*(\d+):\s+(.*)")
+# Not the relocations of CO-RE, which LLVM 16 and later show in between.
+_INSTRUCTION = re.compile(r"\s*(\d+):\s+(?!CO-RE )(.*)")
 _RELOCATION = re.compile(r"\s+([0-9a-f]+):\s+R_BPF\w+\s+(\S+)")
 _SYMBOL = re.compile(r"([0-9a-f]+) .{7} (\S+)\t[0-9a-f]+ (?:\.\w+ )?(\S+)")
 _JUMP = re.compile(r"goto ([+-]?\w+) <.*>")

@@ -119,7 +119,7 @@ def test_names(source: Path) -> None:
     for lines in (bcc, clang):
         assert any(re.fullmatch(r"\d+: r\d = &seen ll", line) for line in lines), lines
         assert any(line.endswith("call 1  bpf_map_lookup_elem") for line in lines), lines
-        numbers = {int(line.split(":")[0]) for line in lines}
+        numbers = {int(line.split(":")[0]) for line in lines if line}   # the other side may be longer
         jumps = [int(target) for target in re.findall(r"goto (\d+)", "\n".join(lines))]
         assert jumps and numbers.issuperset(jumps)
     assert any(re.fullmatch(r"\d+: r\d = limit ll", line) for line in bcc), bcc
