@@ -124,7 +124,8 @@ def _found(name: str, root: str) -> Optional[str]:
 
 def binary_path(name: str, process: int = 0) -> str:
     """The file that a target names: a path; a library, by its file's name or its short one; or a
-    program in PATH. If a process is to be probed, an absolute path, and a name, are first looked for as that process sees its files. Raises Error.
+    program in PATH. If a process is to be probed, absolute paths and names are first looked for as
+    that process sees its files. Raises Error.
 
     The engine has the same rules (c_loader/binary.c).
     """

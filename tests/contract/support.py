@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 import frontends
 import kept
 from bpfduet.cgroup import own_cgroup
-from frontends import BIN, BUILD, ROOT, SLOWNESS, Argument, Result
+from frontends import BIN, BUILD, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
 
 MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens
 SPDX = "SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)"
@@ -220,6 +221,25 @@ def wait_for_mapping(pid: int, names: Sequence[str], patience_s: float = 10) -> 
     while not any(name in Path(f"/proc/{pid}/maps").read_text() for name in names):
         assert time.monotonic() < deadline, f"it never mapped {names}"
         time.sleep(0.001)
+
+
+def compiler_of(process: subprocess.Popen[bytes]) -> int:
+    """The child of `bpfduet run` that compiles, once it has BCC."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + PATIENCE_S
+    while not children.read_text():
+        assert time.monotonic() < deadline and process.poll() is None
+    child = int(children.read_text())
+    wait_for_mapping(child, ["libbcc.so"])
+    return child
+
+
+def copy_tree(place: Path) -> None:
+    """What `bpfduet run` reads of the tree, without what is built."""
+    for name in ("VERSION", "bpfduet"):
+        shutil.copy(ROOT / name, place)
+    for name in ("headers", "python", "shared_bpf"):
+        shutil.copytree(ROOT / name, place / name)
 
 
 def trace_pipe_is_free(patience_s: float = 20) -> None:

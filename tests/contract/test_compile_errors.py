@@ -17,7 +17,7 @@ import pytest
 from bpfduet.bcc import complaints, objects
 from bpfduet.bcc import start as bcc_start
 from frontends import BUILD, PATIENCE_S, ROOT, Result, finish, start
-from support import COUNTING_SPEC, SPDX, alive, wait_for_mapping, write_tool
+from support import COUNTING_SPEC, SPDX, alive, compiler_of, write_tool
 
 pytestmark = pytest.mark.host_only
 
@@ -35,7 +35,7 @@ TAIL = "\treturn 0;\n}\n\nLICENSE(\"Dual BSD/GPL\");\n"
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tracefs: None) -> Path:
     """An empty folder, to work in; the cache is another."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    place = tmp_path / "work"
+    place = tmp_path / "mine"
     place.mkdir()
     monkeypatch.chdir(place)
     return place
@@ -90,7 +90,7 @@ WRONG = """\tif (limit > 3 && nonsense)
 """
 
 
-@pytest.mark.parametrize("shown", ["t.bpf.c", "../work/t.bpf.c", "{}/t.bpf.c"])
+@pytest.mark.parametrize("shown", ["t.bpf.c", "../mine/t.bpf.c", "{}/t.bpf.c"])
 def test_places(folder: Path, shown: str) -> None:
     """In the source, in a macro, in a header that a header includes; by the name that was given."""
     (folder / "one.h").write_text('#include "two.h"\nstatic int f(int a) { return a + unknown_name; }\n')
@@ -144,7 +144,7 @@ def test_warnings_of_edited_lines(folder: Path) -> None:
     """BCC gets them with DUET_LATE(); they are kept with the object, named as each run does."""
     source = tool(folder, WARNS, NO_ERROR)
     expected = [f"t.bpf.c:{place_of(source, part)}: warning" for part in ("x = ", "z = ")]
-    for before, shown in (("", "t.bpf.c"), ("../work/", "../work/t.bpf.c"), ("", "t.bpf.c")):
+    for before, shown in (("", "t.bpf.c"), ("../mine/", "../mine/t.bpf.c"), ("", "t.bpf.c")):
         done = run(shown, "-v", "--", "true")
         text = done.stderr.decode()
         assert done.status == 0 and "DUET_" not in text and FOLDER not in text, text
@@ -390,13 +390,7 @@ def compiling(folder: Path) -> Tuple["subprocess.Popen[bytes]", int]:
     """A run whose child compiles without end; the child."""
     endless(folder, *STATEMENTS)
     process = start([str(ROOT / "bpfduet"), "run", "t.bpf.c"])
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + PATIENCE_S
-    while not children.read_text():
-        assert time.monotonic() < deadline and process.poll() is None
-    child = int(children.read_text())
-    wait_for_mapping(child, ["libbcc.so"])
-    return process, child
+    return process, compiler_of(process)
 
 
 @pytest.mark.parametrize("number, sentence", [

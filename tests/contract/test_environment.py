@@ -12,7 +12,7 @@ from typing import Callable, Iterator, List, Sequence, Tuple
 import pytest
 
 from frontends import BIN, FRONTENDS, ROOT, Argument, Result, command, run
-from support import (PATH, SPDX, add_section, compile_bpf, counting_tool, describe, one_sentence,
+from support import (PATH, SPDX, add_section, compile_bpf, copy_tree, counting_tool, describe, one_sentence,
                      own_command, own_run, write_tool)
 from support import run as run_argv
 
@@ -42,10 +42,7 @@ def fixture_public() -> Iterator[Callable[[str, str], List[Argument]]]:
     folder that only root can enter."""
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        for name in ("VERSION", "bpfduet"):
-            shutil.copy(ROOT / name, place)
-        for name in ("headers", "python", "shared_bpf"):
-            shutil.copytree(ROOT / name, place / name)
+        copy_tree(place)
         (place / "bin").mkdir()
         for tool in UNPRIVILEGED_TOOLS:
             shutil.copy(BIN / tool, place / "bin")

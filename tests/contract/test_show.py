@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,7 +15,7 @@ from bpfduet import show as show_module
 from bpfduet.bcc import start as bcc_start
 from bpfduet.paths import find
 from frontends import ROOT, Result, finish, start
-from support import COUNTING_SPEC, SPDX, held, one_sentence, write_tool
+from support import COUNTING_SPEC, SPDX, copy_tree, held, one_sentence, write_tool
 
 pytestmark = pytest.mark.host_only
 
@@ -212,10 +211,7 @@ def public_copy() -> Iterator[Path]:
     """A copy of the tree without its build, which everybody can read."""
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
-        for name in ("VERSION", "bpfduet"):
-            shutil.copy(ROOT / name, place)
-        for name in ("headers", "python", "shared_bpf"):
-            shutil.copytree(ROOT / name, place / name)
+        copy_tree(place)
         subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
         yield place
 

@@ -22,8 +22,8 @@ from bpfduet.bcc import objects
 from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
                        start, watch)
 from parity.same import STAMP, masked
-from support import (SPDX, alive, counting_tool, held, one_sentence, opens, own_run, seen,
-                     still_there, trace_pipe_is_free, wait_for_mapping, write_tool)
+from support import (SPDX, alive, compiler_of, copy_tree, counting_tool, held, one_sentence, opens,
+                     own_run, seen, still_there, trace_pipe_is_free, write_tool)
 from test_pin import mount_bpffs
 
 # In guests nearly all other tests start what was kept.
@@ -398,12 +398,7 @@ def test_the_compiler_ends_with_who_wants_the_object(cache: Path) -> None:
     """Stopped by us, it could not end by itself."""
     with subprocess.Popen(command("readhist", ["--", "true"]), stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        deadline = time.monotonic() + PATIENCE_S
-        while not children.read_text():
-            assert time.monotonic() < deadline and process.poll() is None
-        child = int(children.read_text())
-        wait_for_mapping(child, ["libbcc.so"])
+        child = compiler_of(process)
         os.kill(child, signal.SIGSTOP)
         process.kill()
     deadline = time.monotonic() + PATIENCE_S
@@ -559,8 +554,7 @@ def test_without_the_engine(cache: Path, tmp_path: Path) -> None:
     """A package of Python alone: what is missing, and nothing is compiled. Its options are shown."""
     tree = tmp_path / "tree"
     tree.mkdir()
-    for name in ("bpfduet", "python", "shared_bpf", "headers", "VERSION"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tree / name)
+    copy_tree(tree)
     done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--", "true"])
     assert (done.status, done.stdout) == (1, b"")
     assert one_sentence(done, "opensnoop") == (

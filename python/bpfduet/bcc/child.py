@@ -6,8 +6,8 @@ a compilation are never those of whoever wants the object. The request comes as 
 input: ``{"source": FILE, "values": {CONSTANT: VALUE}, "probes": {PROGRAM: [WANTED, IDENTITY]},
 "parent": PID}``, where a string's value is hexadecimal; WANTED and IDENTITY are usdt's. The object
 comes out on standard output; standard error must be a file that can be read, for what is in it
-becomes part of the object. If there is no object, the exit status is one of ``FAILED``, with a
-sentence on standard output.
+becomes part of the object. If there is no object, the exit status is ``COMPILER`` or ``SPEC``, with
+a sentence on standard output.
 
 With ``"texts": true`` it is what BCC gets and makes that comes out. With ``"explain": true, "off":
 [PROGRAM], "pinned": {MAP: FILE}`` nothing does: the programs are loaded as BCC loads them, which
@@ -41,7 +41,6 @@ from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 
 # exit statuses: it does not compile or has what no object holds, the spec does not fit
 COMPILER, SPEC = 1, 2
-FAILED = (COMPILER, SPEC)
 
 POSSIBLE_CPUS, NOTES = Path("/sys/devices/system/cpu/possible"), Path("/sys/kernel/notes")
 _PR_SET_PDEATHSIG = 1
