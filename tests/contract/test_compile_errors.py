@@ -16,7 +16,7 @@ import pytest
 
 from bpfduet.bcc import complaints, objects
 from bpfduet.bcc import start as bcc_start
-from frontends import BUILD, PATIENCE_S, ROOT, Result, finish, start
+from frontends import BUILD, ROOT, Result, finish, start
 from support import COUNTING_SPEC, SPDX, alive, compiler_of, write_tool
 
 pytestmark = pytest.mark.host_only

@@ -31,7 +31,7 @@ from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional, S
 from .. import bind, compiled, kernel_headers, late_constants, spec
 from ..attach import programs_of
 from ..bcc_frontend import described_types, pinned_sets
-from ..compiled import Compiled, NotCovered, NotLate
+from ..compiled import Compiled, NotCovered
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
