@@ -7,13 +7,13 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define FLUSH_NS 1000000000ULL
+#include "clock.h"
+
+#define FLUSH_NS NS_PER_S
 /* How long a reader has, once the run is to end, to take the next bytes. */
-#define PATIENCE_NS 2000000000ULL
-#define NS_PER_MS 1000000ULL
+#define PATIENCE_NS (2 * NS_PER_S)
 
 void output_stream__init(struct output_stream *out, int fd, uint64_t now_ns)
 {
@@ -27,14 +27,6 @@ void output_stream__init(struct output_stream *out, int fd, uint64_t now_ns)
 	if (out->pipe_bytes < 0)
 		out->pipe_bytes = 0;
 	out->written_ns = now_ns;
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
 static int until_ms(uint64_t end_ns, uint64_t now_ns)
@@ -51,27 +43,27 @@ static int until_ms(uint64_t end_ns, uint64_t now_ns)
 static bool wait_writable(const struct output_stream *out)
 {
 	const struct output_wait *wait = out->wait;
-	struct pollfd fds[2] = { { .fd = out->fd, .events = POLLOUT }, { .events = POLLIN } };
-	uint64_t now, end = UINT64_MAX;
+	struct pollfd fds[2] = {
+		{ .fd = out->fd, .events = POLLOUT },
+		{ .fd = wait ? wait->wake_fd : -1, .events = POLLIN },
+	};
+	uint64_t now, end = wait ? wait->ended_ns : UINT64_MAX;
 	bool ended = false;
 
-	fds[1].fd = wait ? wait->wake_fd : -1;
-	while (poll(fds, 1, 0) <= 0) {
-		now = clock_ns();
-		if (wait && !ended && (now >= wait->ended_ns || wait->ended(wait->ctx))) {
+	if (poll(fds, 1, 0) > 0)
+		return true;
+	for (;;) {
+		now = clock__ns(CLOCK_MONOTONIC);
+		if (ended && now >= end)
+			return false;
+		if (wait && !ended && (now >= end || wait->ended(wait->ctx))) {
 			ended = true;
 			end = now + PATIENCE_NS;
-			fds[1].fd = -1; /* it has said what there is */
 		}
-		if (now >= end)
-			return false;
-		if (!ended && wait)
-			end = wait->ended_ns;
-		poll(fds, 2, end == UINT64_MAX ? -1 : until_ms(end, now));
-		if (!ended)
-			end = UINT64_MAX;
+		/* What wakes has said what there is once the run is to end. */
+		if (poll(fds, ended ? 1 : 2, until_ms(end, now)) > 0 && fds[0].revents)
+			return true;
 	}
-	return true;
 }
 
 /* How many bytes a write() does not have to wait for, after a poll() that found room. */

@@ -8,19 +8,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "command.h"
 #include "load.h"
 #include "output.h"
 #include "render.h"
 #include "requires.h"
 #include "stacks.h"
-
-#define NS_PER_S 1000000000ULL
-#define NS_PER_MS 1000000ULL
 
 /* Output is written when so much has gathered, so a block and an event over fit a pipe. */
 #define OUTPUT_BYTES 65536
@@ -138,14 +135,6 @@ static void clear_wake(void)
 
 	while (read(signals.wake_fd, &count, sizeof(count)) > 0)
 		;
-}
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 static void flush_err(struct run *run)
@@ -301,7 +290,7 @@ static bool open_events(struct run *run)
 
 static bool print_reports(struct run *run)
 {
-	uint64_t now = clock_ns(CLOCK_REALTIME);
+	uint64_t now = clock__ns(CLOCK_REALTIME);
 	struct entries entries;
 	size_t i;
 
@@ -347,7 +336,7 @@ static bool look_at_stacks(struct run *run)
 		return true;
 	if (!duet_stacks.look(run->stacks, &run->kernel, &run->error))
 		return false;
-	took = clock_ns(CLOCK_MONOTONIC) - run->now_ns;
+	took = clock__ns(CLOCK_MONOTONIC) - run->now_ns;
 	run->look_ns = run->now_ns + took +
 		       (took * STACKS_LOOK_SHARE > STACKS_LOOK_NS ? took * STACKS_LOOK_SHARE
 								  : STACKS_LOOK_NS);
@@ -408,8 +397,8 @@ static bool start(struct run *run, const void *elf, size_t size, bool foreign)
 	if ((run->spec->has_events && !open_events(run)) ||
 	    (run->spec->trace_pipe.present && !open_trace(run)) || !begin_stacks(run))
 		return false;
-	clock.start_mono_ns = clock_ns(CLOCK_MONOTONIC);
-	clock.wall_minus_mono_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock.start_mono_ns);
+	clock.start_mono_ns = clock__ns(CLOCK_MONOTONIC);
+	clock.wall_minus_mono_ns = (int64_t)(clock__ns(CLOCK_REALTIME) - clock.start_mono_ns);
 	if (!renderer__init(&run->renderer, run->spec, run->options, &clock, &run->out.buf,
 			    &run->err)) {
 		buf__puts(&run->error, "out of memory");
@@ -432,7 +421,7 @@ static void set_times(struct run *run)
 	uint64_t duration = (uint64_t)options__role_number(run->options, ROLE_DURATION, 0);
 	uint64_t interval = (uint64_t)options__role_number(run->options, ROLE_INTERVAL, 0);
 
-	run->now_ns = clock_ns(CLOCK_MONOTONIC);
+	run->now_ns = clock__ns(CLOCK_MONOTONIC);
 	run->tell_ns = run->now_ns + NS_PER_S;
 	run->interval_ns = interval * NS_PER_S;
 	run->deadline_ns = duration ? run->now_ns + duration * NS_PER_S : UINT64_MAX;
@@ -485,7 +474,7 @@ static bool is_to_end(void *ctx)
 /* Whether the run goes on; prints the reports of an interval. */
 static bool look_at_clock(struct run *run)
 {
-	run->now_ns = clock_ns(CLOCK_MONOTONIC);
+	run->now_ns = clock__ns(CLOCK_MONOTONIC);
 	if (signals.stop || run->now_ns >= run->deadline_ns ||
 	    (run->options->command && command__ended(&run->command)))
 		return false;
@@ -580,7 +569,7 @@ int run__tool(const void *elf, size_t size, const struct options *options, bool 
 	int status, fd = open_output(&run);
 	bool refused;
 
-	output_stream__init(&run.out, fd, clock_ns(CLOCK_MONOTONIC));
+	output_stream__init(&run.out, fd, clock__ns(CLOCK_MONOTONIC));
 	if (fd < 0 || !catch_signals(&run.error))
 		goto cleanup;
 	run.wait = (struct output_wait){ is_to_end, &run, signals.wake_fd, UINT64_MAX };

@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 #include "binary.h"
-
-#define NS_PER_S 1000000000ULL
+#include "clock.h"
 
 bool usdt_target__open(struct usdt_target *t, const char *text, int pid, struct buf *error)
 {

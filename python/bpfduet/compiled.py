@@ -95,7 +95,8 @@ class Source(NamedTuple):
 
 
 def _flags(source: Source, constants: Dict[str, Any]) -> List[str]:
-    return source.cflags + [late_constants.define(f"DUET_SET_{name}", value) for name, value in constants.items()]
+    return source.cflags + [late_constants.define(f"DUET_SET_{name}", value)
+                            for name, value in constants.items()]
 
 
 # -- to and from bytes ---------------------------------------------------------------------
