@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Sequence, Tuple
@@ -128,9 +129,12 @@ def test_gethostlatency(workloads) -> None:
 @pytest.mark.parametrize("args", [["{}:narrow"], ["-x", "{}:wide"], ["{}:none"],
                                   ["-s", "2", "{}:named"], ["-p", "{pid}", "{}:one"]])
 def test_usdtsnoop(workloads, args: List[str]) -> None:
-    probe = f"{usdtsnoop.BEACONS}:beacons"
-    witness("usdtsnoop", [arg.replace("{}", probe) for arg in args], usdtsnoop.WORKLOAD, 1,
-            usdtsnoop.MASKS, 24)
+    # in a short folder: bcc's other way to attach puts the path into a name of 64 bytes at most
+    with tempfile.TemporaryDirectory(prefix="b", dir="/tmp") as folder:
+        beacons = Path(folder, "beacons")
+        beacons.symlink_to(usdtsnoop.BEACONS)
+        witness("usdtsnoop", [arg.replace("{}", f"{beacons}:beacons") for arg in args],
+                [beacons, *usdtsnoop.WORKLOAD[1:]], 1, usdtsnoop.MASKS, 24)
 
 
 @pytest.mark.needs("netns")
