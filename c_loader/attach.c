@@ -17,6 +17,7 @@
 #include "binary.h"
 #include "cgroup.h"
 #include "file.h"
+#include "reason.h"
 #include "requires.h"
 #include "usdt.h"
 
@@ -33,14 +34,6 @@ struct attachment {
 	int prog;
 	enum bpf_attach_type type;
 };
-
-static const char *reason(int err)
-{
-	static char text[128];
-
-	libbpf_strerror(err, text, sizeof(text));
-	return text;
-}
 
 static struct attachment *append(struct attachments *a)
 {

@@ -2,7 +2,6 @@
 #include "bcc_object.h"
 
 #include <linux/bpf.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -181,16 +180,16 @@ void bcc_object__free(struct bcc_object *b)
 	memset(b, 0, sizeof(*b));
 }
 
-void bcc_object__tell_said(const struct bcc_object *b, const char *source, FILE *file)
+void bcc_object__tell_said(const struct bcc_object *b, const char *source, struct buf *out)
 {
 	const char *said = b->doc ? string_of(json_doc__root(b->doc), "said") : "";
 	const char *slash = source ? strrchr(source, '/') : NULL;
 
 	for (; *said; said++) {
 		if (*said != FOLDER)
-			fputc(*said, file);
+			buf__putc(out, *said);
 		else if (slash)
-			fwrite(source, 1, (size_t)(slash + 1 - source), file);
+			buf__write(out, source, (size_t)(slash + 1 - source));
 	}
 }
 

@@ -3,7 +3,6 @@
 #define BPFDUET_BCC_OBJECT_H
 
 #include <bpf/libbpf.h>
-#include <stdio.h>
 
 #include "json.h"
 #include "options.h"
@@ -25,9 +24,8 @@ struct bcc_object {
 bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct buf *error);
 void bcc_object__free(struct bcc_object *b);
 
-/* Write what the compiler wrote to stderr. Files are named from where `source` was; NULL: unknown.
- */
-void bcc_object__tell_said(const struct bcc_object *b, const char *source, FILE *file);
+/* Append what the compiler wrote to stderr. Files are named from where `source` was; NULL: unknown. */
+void bcc_object__tell_said(const struct bcc_object *b, const char *source, struct buf *out);
 
 /*
  * A USDT probe whose arguments a program reads where one binary has them. The binary is known by

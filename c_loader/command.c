@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,8 +21,11 @@
 #define PATIENCE 200
 /* Nested cgroups that are cleaned up. */
 #define MAX_DEPTH 32
+/* Runs with a COMMAND in one process, at once. */
+#define MAX_FOLDERS 4096
 
 const struct command COMMAND_NONE = {
+	.pid_fd = -1,
 	.go_fd = -1,
 	.failure_fd = -1,
 	.folder_fd = -1,
@@ -81,6 +85,29 @@ __attribute__((noreturn)) static void run_child(struct gate *gate, char **argv, 
 	_exit(write(failure_fd, &error, sizeof(error)) == sizeof(error) ? 127 : 126);
 }
 
+/* A new cgroup: bpfduet-PID, and bpfduet-PID-2 and so on while a process has several. */
+static char *make_folder(const char *parent, struct buf *error)
+{
+	char *folder, number[16] = "";
+	int i;
+
+	for (i = 2;; i++) {
+		if (asprintf(&folder, "%s/bpfduet-%d%s", parent, (int)getpid(), number) < 0) {
+			buf__puts(error, "out of memory");
+			return NULL;
+		}
+		if (!mkdir(folder, 0755))
+			return folder;
+		if (errno != EEXIST || i > MAX_FOLDERS)
+			break;
+		free(folder);
+		snprintf(number, sizeof(number), "-%d", i);
+	}
+	buf__printf(error, "cannot make the cgroup %s: %s", folder, strerror(errno));
+	free(folder);
+	return NULL;
+}
+
 /* The folder of the cgroup, made, with both descriptors. */
 static bool make_cgroup(struct command *command, const char *parent, struct buf *error)
 {
@@ -91,15 +118,9 @@ static bool make_cgroup(struct command *command, const char *parent, struct buf 
 		buf__printf(error, "cannot open the cgroup %s: %s", parent, strerror(errno));
 		return false;
 	}
-	if (asprintf(&folder, "%s/bpfduet-%d", parent, (int)getpid()) < 0) {
-		buf__puts(error, "out of memory");
+	folder = make_folder(parent, error);
+	if (!folder)
 		return false;
-	}
-	if (mkdir(folder, 0755)) {
-		buf__printf(error, "cannot make the cgroup %s: %s", folder, strerror(errno));
-		free(folder);
-		return false;
-	}
 	command->folder = folder;
 	command->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (command->folder_fd < 0)
@@ -137,12 +158,15 @@ static bool start_child(struct command *command, char **argv, struct buf *error)
 		command->go_fd = go[1];
 		command->failure_fd = failed[0];
 		go[1] = failed[0] = -1;
+		command->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (command->pid_fd < 0)
+			buf__printf(error, "cannot watch a process: %s", strerror(errno));
 	}
 	close_fd(&go[0]);
 	close_fd(&go[1]);
 	close_fd(&failed[0]);
 	close_fd(&failed[1]);
-	return pid > 0;
+	return command->pid_fd >= 0;
 }
 
 bool command__start(struct command *command, char **argv, const char *parent, struct buf *error)
@@ -308,6 +332,7 @@ bool command__close(struct command *command, struct buf *error)
 	close_fd(&command->go_fd);
 	close_fd(&command->failure_fd);
 	end_child(command);
+	close_fd(&command->pid_fd);
 	if (command->gate)
 		munmap(command->gate, sizeof(*command->gate));
 	command->gate = NULL;

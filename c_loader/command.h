@@ -18,6 +18,7 @@ struct command {
 	pid_t pid; /* 0 if there is none, or it has been waited for */
 	bool asked; /* to end */
 	struct gate *gate;
+	int pid_fd; /* readable when it has ended */
 	int go_fd, failure_fd;
 	char *folder; /* of its cgroup */
 	int folder_fd, parent_fd; /* of the folder and of that above it */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "reason.h"
 #include "relocations.h"
 #include "requires.h"
 
@@ -18,38 +19,36 @@
 /* What libbpf prints before a verifier's log. */
 static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
 
-/* libbpf's callback has no context, and one process loads one object. */
-static struct {
-	bool verbose;
-	struct buf text;
-} messages;
+/* Whose messages those of libbpf are, whose callback has no context: by thread. */
+static _Thread_local struct kernel_half *speaks;
 
 __attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_print_level level,
 								 const char *fmt, va_list ap)
 {
+	struct kernel_half *k = speaks;
+	struct buf *said = k ? &k->said : NULL;
+	size_t before = said ? said->len : 0;
 	va_list again;
 	int n;
 
-	if (messages.verbose) {
-		va_copy(again, ap);
-		vfprintf(stderr, fmt, again);
-		va_end(again);
-	}
-	if (level != LIBBPF_WARN)
+	if (!k || (level != LIBBPF_WARN && !k->verbose))
 		return 0;
 	va_copy(again, ap);
 	n = vsnprintf(NULL, 0, fmt, ap);
-	if (n > 0 && buf__reserve(&messages.text, (size_t)n + 1)) {
-		vsnprintf(messages.text.data + messages.text.len, (size_t)n + 1, fmt, again);
-		messages.text.len += (size_t)n;
+	if (n > 0 && buf__reserve(said, (size_t)n + 1)) {
+		vsnprintf(said->data + said->len, (size_t)n + 1, fmt, again);
+		if (k->verbose)
+			k->tell(k->ctx, said->data + said->len, (size_t)n);
+		said->len = level == LIBBPF_WARN ? before + (size_t)n : before;
 	}
 	va_end(again);
 	return n;
 }
 
-void kernel_half__set_verbose(bool verbose)
+/* Take what libbpf says in this thread from now on as `k`'s; NULL: as nobody's. */
+static void listen_for(struct kernel_half *k)
 {
-	messages.verbose = verbose;
+	speaks = k;
 	libbpf_set_print(collect_message);
 }
 
@@ -87,15 +86,6 @@ bool elf__find_section(const void *elf, size_t size, const char *wanted, const c
 cleanup:
 	elf_end(file);
 	return found;
-}
-
-/* libbpf has error numbers of its own. */
-static const char *reason(int err)
-{
-	static char text[128];
-
-	libbpf_strerror(err, text, sizeof(text));
-	return text;
 }
 
 /* One that the command line does not set; not every tool has it. */
@@ -390,24 +380,24 @@ static bool set_maps(struct kernel_half *k, const struct options *options, struc
 }
 
 /* Whether libbpf has warned with these words. */
-static bool said(const char *words)
+static bool has_said(const struct kernel_half *k, const char *words)
 {
-	const struct buf *text = &messages.text;
+	const struct buf *text = &k->said;
 
 	return text->len && memmem(text->data, text->len, words, strlen(words));
 }
 
-static void explain_load(int err, const struct options *options, struct buf *error)
+static void explain_load(const struct kernel_half *k, int err, const struct options *options,
+			 struct buf *error)
 {
-	const struct buf *text = &messages.text;
 	static const char cannot_reuse[] = "couldn't reuse pinned map";
 
-	if (said(log_begins)) {
-		if (!messages.verbose)
-			fwrite(text->data, 1, text->len, stderr);
+	if (has_said(k, log_begins)) {
+		if (!k->verbose)
+			k->tell(k->ctx, k->said.data, k->said.len);
 		buf__printf(error, "the kernel's verifier rejects a program (its log is above): %s",
 			    reason(err));
-	} else if (said(cannot_reuse)) {
+	} else if (has_said(k, cannot_reuse)) {
 		buf__puts(error, "a map that is pinned already is of another type or size than the "
 				 "source declares it: remove it, or declare it as it is");
 	} else if (access(VMLINUX_BTF, R_OK) && !options__role_text(options, ROLE_BTF)) {
@@ -478,13 +468,15 @@ static bool check_binaries(const struct kernel_half *k, const struct options *op
 enum loaded { LOADED, FAILED, REFUSED };
 
 /*
- * Whether the caller tells why an object of BCC's was refused; what is known here is written to
- * its file then, and no more told.
+ * Whether the caller tells why an object of BCC's was refused; what is known here is in its log
+ * then, and no more told.
  */
 static bool explained_by_caller(const struct kernel_half *k, struct buf *known)
 {
-	if (!k->bcc.doc || !k->caller || k->caller->log_fd < 0 || known->failed ||
-	    write(k->caller->log_fd, known->data, known->len) != (ssize_t)known->len)
+	if (!k->bcc.doc || !k->log || known->failed)
+		return false;
+	buf__write(k->log, known->data, known->len);
+	if (k->log->failed)
 		return false;
 	known->len = 0;
 	return true;
@@ -523,9 +515,9 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	err = bpf_object__load(k->obj);
 	if (!err)
 		return LOADED;
-	k->refused = said(log_begins) && explained_by_caller(k, &messages.text);
+	k->refused = has_said(k, log_begins) && explained_by_caller(k, &k->said);
 	if (!poisoned && !k->refused)
-		explain_load(err, options, error);
+		explain_load(k, err, options, error);
 	return REFUSED;
 }
 
@@ -545,7 +537,7 @@ static enum loaded load_without_btf(struct kernel_half *k, const void *elf, size
 	if (result == REFUSED) {
 		bpf_object__close(k->obj);
 		k->obj = NULL;
-		messages.text.len = 0;
+		k->said.len = 0;
 	}
 	free(image); /* libbpf has copied what it keeps */
 	return result;
@@ -555,6 +547,7 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 		       const struct options *options, const struct limit *limit, bool foreign,
 		       struct buf *error)
 {
+	struct buf compiler = { 0 };
 	enum loaded result;
 
 	k->cpus = libbpf_num_possible_cpus();
@@ -564,11 +557,16 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 	}
 	if (!bcc_object__open(&k->bcc, elf, size, error))
 		return false;
-	if (messages.verbose)
-		bcc_object__tell_said(&k->bcc, k->caller ? k->caller->source : NULL, stderr);
+	if (k->verbose) {
+		bcc_object__tell_said(&k->bcc, k->source, &compiler);
+		k->tell(k->ctx, compiler.data, compiler.len);
+		buf__free(&compiler);
+	}
+	listen_for(k);
 	result = load_without_btf(k, elf, size, options, limit, foreign, error);
 	if (result == REFUSED)
 		result = load_image(k, elf, size, options, limit, foreign, false, error);
+	listen_for(NULL);
 	return result == LOADED;
 }
 
@@ -629,21 +627,26 @@ static bool fill_sets(struct kernel_half *k, const struct options *options, stru
 /* What knows nothing of bpfduet: as much of it as can be. */
 static bool attach_foreign(struct kernel_half *k, const char *tool, struct buf *error)
 {
+	struct buf line = { 0 };
 	struct bpf_program *prog;
 
 	bpf_object__for_each_program(prog, k->obj) {
-		if (bpf_program__autoload(prog) && !attachments__add_plain(&k->attached, prog))
-			fprintf(stderr, "%s: cannot attach %s (%s): %s\n", tool,
-				bpf_program__name(prog), bpf_program__section_name(prog),
-				reason(errno));
+		if (!bpf_program__autoload(prog) || attachments__add_plain(&k->attached, prog))
+			continue;
+		line.len = 0;
+		buf__printf(&line, "%s: cannot attach %s (%s): %s\n", tool,
+			    bpf_program__name(prog), bpf_program__section_name(prog),
+			    reason(errno));
+		k->tell(k->ctx, line.data, line.len);
 	}
+	buf__free(&line);
 	if (!k->attached.n)
 		buf__puts(error, "nothing in the object can be attached");
 	return k->attached.n;
 }
 
-bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
-			 struct buf *error)
+static bool attach_all(struct kernel_half *k, const struct places *places, bool foreign,
+		       struct buf *error)
 {
 	const char *folder = options__role_text(places->options, ROLE_PIN);
 	const struct spec *spec = places->options->spec;
@@ -663,6 +666,17 @@ bool kernel_half__attach(struct kernel_half *k, const struct places *places, boo
 	return true;
 }
 
+bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
+			 struct buf *error)
+{
+	bool ok;
+
+	listen_for(k);
+	ok = attach_all(k, places, foreign, error);
+	listen_for(NULL);
+	return ok;
+}
+
 void kernel_half__detach(struct kernel_half *k)
 {
 	attachments__clear(&k->attached);
@@ -674,7 +688,7 @@ void kernel_half__free(struct kernel_half *k)
 	pins__remove(&k->pins);
 	bpf_object__close(k->obj);
 	bcc_object__free(&k->bcc);
-	buf__free(&messages.text);
+	buf__free(&k->said);
 	memset(k, 0, sizeof(*k));
 }
 

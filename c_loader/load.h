@@ -4,7 +4,6 @@
 
 #include "attach.h"
 #include "bcc_object.h"
-#include "duet.h"
 #include "options.h"
 #include "pin.h"
 #include "render.h"
@@ -16,13 +15,18 @@ struct kernel_half {
 	struct pins pins;
 	struct bcc_object bcc;
 	int cpus;
+	/* Set before the load: where lines for stderr go, and all that libbpf says if `verbose`. */
+	void (*tell)(void *ctx, const char *text, size_t size);
+	void *ctx;
+	bool verbose;
+	const char *source; /* what the object was compiled of, NULL: unknown */
 	/*
-	 * Set before the load: who tells why an object of BCC's was refused, NULL if nobody does.
-	 * If it was, what the kernel said goes into that one's log, `refused` says so, and nothing
-	 * is printed.
+	 * Where the kernel's words go if it refuses an object of BCC's, for the caller to say why;
+	 * `refused` says so then, and there is no sentence. NULL: it does not.
 	 */
-	const struct duet_caller *caller;
+	struct buf *log;
 	bool refused;
+	struct buf said; /* warnings of libbpf */
 };
 
 /* The cgroup that a run is limited to. */
@@ -38,9 +42,6 @@ struct limit {
 /* What a section of an object file's bytes holds; false if it has none or is no object. */
 bool elf__find_section(const void *elf, size_t size, const char *wanted, const char **text,
 		       size_t *len);
-
-/* libbpf's messages go to stderr if verbose; a rejected program's log is shown in any case. */
-void kernel_half__set_verbose(bool verbose);
 
 /* Open, set constants and sizes, load. `k` is all zero but for `caller`. `foreign` objects
  * hold no spec and are taken as they are. */

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "duet.h"
+#include "program.h"
 
 #ifndef DUET_VERSION
 #define DUET_VERSION "unknown"
@@ -46,7 +46,7 @@ static void explain(int log_fd, char **argv)
 static int run_descriptor(int argc, char **argv)
 {
 	enum { FD = 2, BPFDUET, SOURCE };
-	struct duet_caller caller;
+	struct program_caller caller;
 	char *end, *run = "run";
 	int status;
 	long fd;
@@ -61,8 +61,8 @@ static int run_descriptor(int argc, char **argv)
 	}
 	caller.source = argv[SOURCE];
 	caller.log_fd = memfd_create("bpfduet-log", MFD_CLOEXEC);
-	status = duet__main_fd((int)fd, &caller, argc - SOURCE, argv + SOURCE);
-	if (status != DUET_REFUSED)
+	status = program__main_fd((int)fd, &caller, argc - SOURCE, argv + SOURCE);
+	if (status != PROGRAM_REFUSED)
 		return status;
 	argv[FD] = argv[BPFDUET];
 	argv[BPFDUET] = run;
@@ -93,5 +93,5 @@ int main(int argc, char **argv)
 				"Try 'bpfduet-loader --help' for more information.\n");
 		return 2;
 	}
-	return duet__main_file(argv[1], argc - 1, argv + 1);
+	return program__main_file(argv[1], argc - 1, argv + 1);
 }

@@ -22,27 +22,31 @@ struct parse {
 static enum options_result wrong(struct parse *ps, const char *before, const char *word,
 				 const char *after)
 {
-	buf__puts(ps->err, ps->spec->tool);
-	buf__puts(ps->err, ": ");
 	buf__puts(ps->err, before);
 	buf__escaped(ps->err, word, strlen(word));
 	buf__puts(ps->err, after);
-	buf__printf(ps->err, "\nTry '%s --help' for more information.\n", ps->spec->tool);
 	return OPTIONS_WRONG;
 }
 
 /* The same with "'--NAME'" of an option and more text behind it. */
-static enum options_result wrong_for(struct parse *ps, const char *word, const char *middle,
-				     const struct option_spec *o, const char *end)
+static enum options_result wrong_named(struct parse *ps, const char *before, const char *word,
+				       const char *middle, const struct option_spec *o,
+				       const char *end)
 {
 	struct buf after = { 0 };
 	enum options_result result;
 
 	buf__printf(&after, "%s'--%s'%s", middle, o->name, end);
 	buf__putc(&after, '\0');
-	result = wrong(ps, "'", word, after.failed ? "'" : after.data);
+	result = wrong(ps, before, word, after.failed ? "'" : after.data);
 	buf__free(&after);
 	return result;
+}
+
+static enum options_result wrong_for(struct parse *ps, const char *word, const char *middle,
+				     const struct option_spec *o, const char *end)
+{
+	return wrong_named(ps, "'", word, middle, o, end);
 }
 
 static enum options_result out_of_range(struct parse *ps, const char *arg,
@@ -247,13 +251,7 @@ static enum options_result parse_string(struct parse *ps, const char *arg,
 			regfree(&value->regex);
 		value->has_regex = !regcomp(&value->regex, arg, REG_EXTENDED | REG_NOSUB);
 		if (!value->has_regex) {
-			buf__puts(ps->err, ps->spec->tool);
-			buf__puts(ps->err, ": bad pattern '");
-			buf__escaped(ps->err, arg, strlen(arg));
-			buf__printf(ps->err,
-				    "' for '--%s'\nTry '%s --help' for more information.\n",
-				    o->name, ps->spec->tool);
-			return OPTIONS_WRONG;
+			return wrong_named(ps, "bad pattern '", arg, "' for ", o, "");
 		}
 	}
 	return OPTIONS_RUN;

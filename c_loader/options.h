@@ -29,12 +29,12 @@ struct options {
 enum options_result {
 	OPTIONS_RUN,
 	OPTIONS_DONE, /* --help and the like: `out` holds what to print; exit 0 */
-	OPTIONS_WRONG, /* `err` holds the lines to print; exit 2 */
+	OPTIONS_WRONG, /* `err` holds a sentence, escaped; exit 2 */
 };
 
 /*
  * Read a command line (without the program's name). Borrows argv. The options must be freed
- * whatever the result. The same sentences as the Python frontend's.
+ * whatever the result.
  */
 enum options_result options__parse(struct options *options, const struct spec *spec, int argc,
 				   char **argv, struct buf *out, struct buf *err);

@@ -5,35 +5,31 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
 
-#define FLUSH_NS NS_PER_S
 /* How long a reader has, once the run is to end, to take the next bytes. */
 #define PATIENCE_NS (2 * NS_PER_S)
+/* How often to ask, until then, whether it is. */
+#define ASK_MS 50
 
-void output_stream__init(struct output_stream *out, int fd, uint64_t now_ns)
+void output_stream__init(struct output_stream *out, int fd, bool (*ended)(void *ctx), void *ctx)
 {
 	struct stat info;
 
 	memset(out, 0, sizeof(*out));
 	out->fd = fd;
-	out->at_once = isatty(fd);
+	out->ended = ended;
+	out->ctx = ctx;
 	out->limited = fstat(fd, &info) || !(S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 	out->pipe_bytes = fcntl(fd, F_GETPIPE_SZ);
 	if (out->pipe_bytes < 0)
 		out->pipe_bytes = 0;
-	out->written_ns = now_ns;
-}
-
-static int until_ms(uint64_t end_ns, uint64_t now_ns)
-{
-	uint64_t ms = end_ns > now_ns ? (end_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
-
-	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
 /*
@@ -42,28 +38,19 @@ static int until_ms(uint64_t end_ns, uint64_t now_ns)
  */
 static bool wait_writable(const struct output_stream *out)
 {
-	const struct output_wait *wait = out->wait;
-	struct pollfd fds[2] = {
-		{ .fd = out->fd, .events = POLLOUT },
-		{ .fd = wait ? wait->wake_fd : -1, .events = POLLIN },
-	};
-	uint64_t now, end = wait ? wait->ended_ns : UINT64_MAX;
-	bool ended = false;
+	struct pollfd room = { .fd = out->fd, .events = POLLOUT };
+	uint64_t now, end = 0;
 
-	if (poll(fds, 1, 0) > 0)
-		return true;
-	for (;;) {
+	while (poll(&room, 1, out->ended ? ASK_MS : -1) <= 0) {
+		if (!out->ended || (!end && !out->ended(out->ctx)))
+			continue;
 		now = clock__ns(CLOCK_MONOTONIC);
-		if (ended && now >= end)
-			return false;
-		if (wait && !ended && (now >= end || wait->ended(wait->ctx))) {
-			ended = true;
+		if (!end)
 			end = now + PATIENCE_NS;
-		}
-		/* What wakes has said what there is once the run is to end. */
-		if (poll(fds, ended ? 1 : 2, until_ms(end, now)) > 0 && fds[0].revents)
-			return true;
+		if (now >= end)
+			return false;
 	}
+	return true;
 }
 
 /* How many bytes a write() does not have to wait for, after a poll() that found room. */
@@ -78,37 +65,25 @@ static size_t room(const struct output_stream *out)
 	return PIPE_BUF;
 }
 
-bool output_stream__wanted(const struct output_stream *out)
+static bool wanted(const struct output_stream *out)
 {
 	return !out->closed && !out->error && !out->unread;
 }
 
-/* The reader does not read: this is what it did not get. */
-static void give_up(struct output_stream *out, size_t done)
+size_t output_stream__write(struct output_stream *out, const char *data, size_t size)
 {
-	size_t i;
-
-	out->unread = out->buf.len - done;
-	for (i = done; i < out->buf.len; i++)
-		out->unread_lines += out->buf.data[i] == '\n';
-}
-
-bool output_stream__flush(struct output_stream *out, uint64_t now_ns)
-{
-	size_t done = 0, size;
+	size_t done = 0, part;
 	ssize_t n;
 
-	if (out->buf.failed && !out->error)
-		out->error = ENOMEM;
-	while (output_stream__wanted(out) && done < out->buf.len) {
+	while (wanted(out) && done < size) {
 		if (out->limited && !wait_writable(out)) {
-			give_up(out, done);
+			out->unread = size - done;
 			break;
 		}
-		size = room(out);
-		if (size > out->buf.len - done)
-			size = out->buf.len - done;
-		n = write(out->fd, out->buf.data + done, size);
+		part = room(out);
+		if (part > size - done)
+			part = size - done;
+		n = write(out->fd, data + done, part);
 		if (n >= 0)
 			done += (size_t)n;
 		else if (errno == EPIPE)
@@ -116,16 +91,5 @@ bool output_stream__flush(struct output_stream *out, uint64_t now_ns)
 		else if (errno != EINTR && errno != EAGAIN)
 			out->error = errno;
 	}
-	out->buf.len = 0;
-	out->written_ns = now_ns;
-	return output_stream__wanted(out);
-}
-
-bool output_stream__tick(struct output_stream *out, uint64_t now_ns)
-{
-	bool due = out->at_once || now_ns - out->written_ns >= FLUSH_NS;
-
-	if (out->buf.failed || (out->buf.len && due))
-		return output_stream__flush(out, now_ns);
-	return output_stream__wanted(out);
+	return done;
 }

@@ -177,6 +177,11 @@ static void see_first(struct renderer *r, const uint8_t *record)
 	}
 }
 
+bool renderer__shows(struct renderer *r, const uint8_t *record, size_t len)
+{
+	return !r->has_matches || matches(r, record, len);
+}
+
 bool renderer__event(struct renderer *r, const uint8_t *record, size_t len)
 {
 	const struct events *events = &r->spec->events;
@@ -188,7 +193,7 @@ bool renderer__event(struct renderer *r, const uint8_t *record, size_t len)
 		len = events->size;
 	if (!r->started)
 		see_first(r, record);
-	if (r->has_matches && !matches(r, record, len))
+	if (!renderer__shows(r, record, len))
 		return true;
 	if (r->output == OUTPUT_JSON) {
 		renderer__json_head(r, "event");

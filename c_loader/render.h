@@ -47,6 +47,8 @@ void renderer__free(struct renderer *r);
 void renderer__begin(struct renderer *r);
 /* One record. false if it is too short to be one: it counts as lost. */
 bool renderer__event(struct renderer *r, const uint8_t *record, size_t len);
+/* Whether the options want a record shown. It is not too short. */
+bool renderer__shows(struct renderer *r, const uint8_t *record, size_t len);
 /* What can be lost: records without room, and events of which the kernel skipped the program. */
 enum loss { LOSS_RECORDS, LOSS_SKIPPED, N_LOSSES };
 /* More was lost. */

@@ -3,25 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "clock.h"
-#include "command.h"
-#include "load.h"
-#include "output.h"
-#include "render.h"
 #include "requires.h"
-#include "stacks.h"
 
 /* Output is written when so much has gathered, so a block and an event over fit a pipe. */
 #define OUTPUT_BYTES 65536
-/* Events between two looks at the clock and at signals. */
+/* Events between two looks at the clock. */
 #define BATCH_EVENTS 4096
 /*
  * Records come without a wake-up, so the buffer is looked at by the clock: soon after there was
@@ -31,144 +25,94 @@
 #define LONG_WAIT_MS 50
 #define PERF_PAGES 64
 
-struct run {
-	const struct spec *spec;
-	const struct options *options;
-	struct command command;
-	struct kernel_half kernel;
-	struct renderer renderer;
-	struct output_stream out;
-	struct output_wait wait; /* of it, for its reader */
-	bool ended; /* which that wait has seen */
-	struct buf err; /* what is to go to stderr */
-	struct buf error; /* the sentence that ends the run */
-	struct ring_buffer *ring;
-	struct perf_buffer *perf;
-	struct stacks *stacks; /* NULL if no report is of that kind */
-	uint64_t look_ns; /* at the processes whose stacks there are */
-	int trace_fd;
-	struct buf trace; /* the beginning of a line */
-	int batch; /* events left in this batch */
-	uint64_t now_ns;
-	uint64_t deadline_ns, due_ns, interval_ns;
-	uint64_t prints_left; /* reports until --count is reached; 0: no limit */
-	uint64_t dropped; /* records lost on this side */
-	uint64_t told[N_LOSSES], tell_ns; /* of the loss */
-};
+/* -- writing ----------------------------------------------------------------------------------- */
 
-/* What the signal handlers see. */
-static struct {
-	volatile sig_atomic_t stop; /* number of the signal, 0 if there was none */
-	int wake_fd;
-	const struct command *command;
-} signals = { .wake_fd = -1 };
-
-static void wake(void)
+static void write_messages(struct run *run)
 {
-	const uint64_t one = 1;
-	int saved = errno;
+	const struct sinks *sinks = &run->order->sinks;
 
-	/* Full means awake already. */
-	if (write(signals.wake_fd, &one, sizeof(one)) < 0)
-		errno = saved;
-}
-
-static void on_child(int signal)
-{
-	(void)signal;
-	wake();
-}
-
-/* Those that end a run. */
-static const int stops[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-#define N_STOPS (sizeof(stops) / sizeof(stops[0]))
-
-/* The first one ends the run cleanly, the second one at once. */
-static void on_stop(int number)
-{
-	if (signals.stop) {
-		if (signals.command)
-			command__abandon(signals.command);
-		signal(number, SIG_DFL);
-		raise(number);
-		return;
-	}
-	signals.stop = number;
-	wake();
-}
-
-/* What the caller ignores (nohup), the user does not want. Ctrl-C and kill always end a run. */
-static bool catch_stop(int number, const struct sigaction *action)
-{
-	struct sigaction old;
-
-	if (number != SIGINT && number != SIGTERM && !sigaction(number, NULL, &old) &&
-	    old.sa_handler == SIG_IGN)
-		return true;
-	return !sigaction(number, action, NULL);
-}
-
-static bool catch_signals(struct buf *error)
-{
-	struct sigaction stop = { .sa_handler = on_stop };
-	struct sigaction child = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP | SA_RESTART };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	bool ok;
-	size_t i;
-
-	/* One at a time: the second signal cleans up what the first one's handler may read. */
-	for (i = 0; i < N_STOPS; i++)
-		sigaddset(&stop.sa_mask, stops[i]);
-	signals.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ok = signals.wake_fd >= 0 && !sigaction(SIGCHLD, &child, NULL) &&
-	     !sigaction(SIGPIPE, &ignore, NULL);
-	for (i = 0; i < N_STOPS; i++)
-		ok = ok && catch_stop(stops[i], &stop);
-	if (!ok)
-		buf__printf(error, "cannot catch signals: %s", strerror(errno));
-	return ok;
-}
-
-static void clear_wake(void)
-{
-	uint64_t count;
-
-	while (read(signals.wake_fd, &count, sizeof(count)) > 0)
-		;
-}
-
-static void flush_err(struct run *run)
-{
-	/* Where stderr is gone there is nobody to tell. */
-	if (run->err.len && write(STDERR_FILENO, run->err.data, run->err.len) < 0)
-		run->err.failed = true;
+	if (run->err.len && sinks->write)
+		sinks->write(sinks->write_ctx, BPFDUET_MESSAGES, run->err.data, run->err.len);
 	run->err.len = 0;
 }
 
-void run__complain(const char *tool, const struct buf *sentence)
+/* What the loader of the kernel half has to tell, at once. */
+static void tell(void *ctx, const char *text, size_t size)
 {
-	struct buf line = { 0 };
+	struct run *run = ctx;
 
-	buf__puts(&line, tool);
-	buf__puts(&line, ": ");
-	if (sentence->failed)
-		buf__puts(&line, "out of memory");
-	else
-		buf__escaped(&line, sentence->data, sentence->len);
-	buf__putc(&line, '\n');
-	if (write(STDERR_FILENO, line.data, line.len) < 0)
-		errno = 0; /* nobody to tell */
-	buf__free(&line);
+	buf__write(&run->err, text, size);
+	write_messages(run);
+}
+
+/* Lines that the caller has not taken. */
+static size_t lines_of(const char *data, size_t size)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < size; i++)
+		n += data[i] == '\n';
+	return n;
+}
+
+/* Write all data that there is. false if no more is wanted. */
+static bool write_data(struct run *run)
+{
+	const struct sinks *sinks = &run->order->sinks;
+	size_t size = run->out.len, taken = size;
+
+	if (run->out.failed) {
+		buf__puts(&run->error, "cannot write the output: out of memory");
+		run->unwanted = true;
+	}
+	if (size && sinks->write && !run->unwanted)
+		taken = sinks->write(sinks->write_ctx, BPFDUET_DATA, run->out.data, size);
+	if (taken < size) {
+		run->unwanted = true;
+		if (run->spec->has_events)
+			run->dropped += lines_of(run->out.data + taken, size - taken);
+	}
+	run->out.len = 0;
+	run->written_ns = run->now_ns;
+	return !run->unwanted;
+}
+
+/* What is due. */
+static void write_due(struct run *run)
+{
+	if (run->out.failed ||
+	    (run->out.len && run->now_ns - run->written_ns >= run->order->sinks.delay_ns))
+		write_data(run);
+	write_messages(run);
 }
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
+/* A record for the caller, of full size. false if it is too short to be one. */
+static bool hand_out(struct run *run, const uint8_t *data, size_t len)
+{
+	const struct sinks *sinks = &run->order->sinks;
+	size_t size = run->spec->events.size;
+
+	if (len < run->spec->events.least)
+		return false;
+	if (len < size) {
+		memcpy(run->record, data, len);
+		memset(run->record + len, 0, size - len);
+		data = run->record;
+	}
+	if (renderer__shows(&run->renderer, data, size))
+		sinks->take(sinks->take_ctx, data, size);
+	return true;
+}
+
 /* 0 to go on, -EAGAIN to come back later. */
 static int take_event(struct run *run, void *data, size_t len)
 {
-	if (run->out.unread || !renderer__event(&run->renderer, data, len))
+	if (run->order->sinks.take ? !hand_out(run, data, len)
+				   : run->unwanted || !renderer__event(&run->renderer, data, len))
 		run->dropped++;
-	if (run->out.buf.len >= OUTPUT_BYTES && !output_stream__flush(&run->out, run->now_ns))
+	if (run->out.len >= OUTPUT_BYTES && !write_data(run))
 		return -EAGAIN;
 	return --run->batch > 0 ? 0 : -EAGAIN;
 }
@@ -202,8 +146,8 @@ static void trace_lines(struct run *run)
 	}
 	run->trace.len = (size_t)(end - start);
 	memmove(run->trace.data, start, run->trace.len);
-	if (run->out.buf.len >= OUTPUT_BYTES)
-		output_stream__flush(&run->out, run->now_ns);
+	if (run->out.len >= OUTPUT_BYTES)
+		write_data(run);
 }
 
 /* Whether there was anything. */
@@ -343,20 +287,25 @@ static bool look_at_stacks(struct run *run)
 	return true;
 }
 
+uint64_t run__lost(const struct run *run, enum loss kind)
+{
+	return kind == LOSS_RECORDS ? kernel_half__lost(&run->kernel) + run->dropped
+				    : kernel_half__skipped(&run->kernel);
+}
+
 static void tell_loss(struct run *run, bool at_end)
 {
-	uint64_t lost[N_LOSSES];
 	enum loss kind;
+	uint64_t lost;
 
 	if (!at_end && run->now_ns < run->tell_ns)
 		return;
 	run->tell_ns = run->now_ns + NS_PER_S;
-	lost[LOSS_RECORDS] = kernel_half__lost(&run->kernel) + run->dropped;
-	lost[LOSS_SKIPPED] = kernel_half__skipped(&run->kernel);
 	for (kind = 0; kind < N_LOSSES; kind++) {
-		if (lost[kind] > run->told[kind])
-			renderer__lost(&run->renderer, kind, lost[kind] - run->told[kind]);
-		run->told[kind] = lost[kind];
+		lost = run__lost(run, kind);
+		if (lost > run->told[kind])
+			renderer__lost(&run->renderer, kind, lost - run->told[kind]);
+		run->told[kind] = lost;
 	}
 }
 
@@ -381,39 +330,26 @@ static bool limit_to_cgroup(struct run *run, struct limit *limit)
 	return cgroup__identify(folder, &limit->id, &limit->level, &run->error);
 }
 
-static bool start(struct run *run, const void *elf, size_t size, bool foreign)
+/* One descriptor to wait on: the buffers', the clock's, and COMMAND's. */
+static bool open_waiting(struct run *run)
 {
-	struct run_clock clock;
-	struct places places;
-	struct limit limit;
+	int fds[] = {
+		run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		run->ring ? ring_buffer__epoll_fd(run->ring) : -1,
+		run->perf ? perf_buffer__epoll_fd(run->perf) : -1,
+		run->command.pid_fd,
+	};
+	struct epoll_event wanted = { .events = EPOLLIN };
+	bool ok;
+	size_t i;
 
-	kernel_half__set_verbose(options__role_number(run->options, ROLE_VERBOSE, 0) != 0);
-	if (!requires__allowed(&run->error) || !requires__check(run->spec, &run->error) ||
-	    !limit_to_cgroup(run, &limit) ||
-	    !kernel_half__load(&run->kernel, elf, size, run->options, &limit, foreign, &run->error))
-		return false;
-	/* libbpf is done with the kernel's BTF, which is large. */
-	malloc_trim(0);
-	if ((run->spec->has_events && !open_events(run)) ||
-	    (run->spec->trace_pipe.present && !open_trace(run)) || !begin_stacks(run))
-		return false;
-	clock.start_mono_ns = clock__ns(CLOCK_MONOTONIC);
-	clock.wall_minus_mono_ns = (int64_t)(clock__ns(CLOCK_REALTIME) - clock.start_mono_ns);
-	if (!renderer__init(&run->renderer, run->spec, run->options, &clock, &run->out.buf,
-			    &run->err)) {
-		buf__puts(&run->error, "out of memory");
-		return false;
-	}
-	places.options = run->options;
-	places.bcc = &run->kernel.bcc;
-	places.cgroup = limit.folder;
-	places.own_cgroup = run->options->command != NULL;
-	if (!kernel_half__attach(&run->kernel, &places, foreign, &run->error))
-		return false;
-	renderer__begin(&run->renderer);
-	flush_err(run);
-	return !run->options->command ||
-	       command__go(&run->command, run->options->command, &run->error);
+	run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ok = run->epoll_fd >= 0 && run->timer_fd >= 0;
+	for (i = 0; ok && i < sizeof(fds) / sizeof(fds[0]); i++)
+		ok = fds[i] < 0 || !epoll_ctl(run->epoll_fd, EPOLL_CTL_ADD, fds[i], &wanted);
+	if (!ok)
+		buf__printf(&run->error, "cannot wait for events: %s", strerror(errno));
+	return ok;
 }
 
 static void set_times(struct run *run)
@@ -425,60 +361,115 @@ static void set_times(struct run *run)
 	run->tell_ns = run->now_ns + NS_PER_S;
 	run->interval_ns = interval * NS_PER_S;
 	run->deadline_ns = duration ? run->now_ns + duration * NS_PER_S : UINT64_MAX;
-	run->wait.ended_ns = run->deadline_ns;
 	run->due_ns = interval ? run->now_ns + run->interval_ns : UINT64_MAX;
 	run->prints_left = (uint64_t)options__role_number(run->options, ROLE_COUNT, 0);
 }
 
-static int wait_ms(const struct run *run, int poll_ms)
+static bool streams(const struct run *run)
+{
+	return run->ring || run->perf || run->trace_fd >= 0;
+}
+
+/* Have the descriptor readable when something is due: with a batch that is not done, at once. */
+static bool set_timer(struct run *run)
 {
 	uint64_t next = run->deadline_ns < run->due_ns ? run->deadline_ns : run->due_ns;
-	uint64_t ms;
+	struct itimerspec when = { 0 };
 
-	if (run->ended)
-		return 0;
 	if (run->stacks && run->look_ns < next)
 		next = run->look_ns;
-	if (next == UINT64_MAX)
-		return poll_ms;
-	ms = next > run->now_ns ? (next - run->now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
-	if (poll_ms >= 0 && ms > (uint64_t)poll_ms)
-		return poll_ms;
-	return ms > 3600000 ? 3600000 : (int)ms;
+	if (streams(run) && run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS < next)
+		next = run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS;
+	if (run->batch <= 0 || run->unwanted)
+		next = 1;
+	if (next != UINT64_MAX) {
+		when.it_value.tv_sec = (time_t)(next / NS_PER_S);
+		when.it_value.tv_nsec = (long)(next % NS_PER_S);
+	}
+	if (!timerfd_settime(run->timer_fd, TFD_TIMER_ABSTIME, &when, NULL))
+		return true;
+	buf__printf(&run->error, "cannot set a timer: %s", strerror(errno));
+	return false;
 }
 
-static void wait_for_news(struct run *run, int timeout_ms)
+void run__init(struct run *run, const struct order *order)
 {
-	struct pollfd fds[2] = {
-		{ .fd = signals.wake_fd, .events = POLLIN },
-		{ .fd = run->ring   ? ring_buffer__epoll_fd(run->ring)
-			: run->perf ? perf_buffer__epoll_fd(run->perf)
-				    : -1,
-		  .events = POLLIN },
-	};
-
-	if (poll(fds, 2, timeout_ms) > 0 && fds[0].revents)
-		clear_wake();
+	memset(run, 0, sizeof(*run));
+	run->order = order;
+	run->options = order->options;
+	run->spec = order->options->spec;
+	run->command = COMMAND_NONE;
+	run->trace_fd = run->epoll_fd = run->timer_fd = -1;
+	run->batch = BATCH_EVENTS;
+	run->poll_ms = SHORT_WAIT_MS;
+	run->kernel.tell = tell;
+	run->kernel.ctx = run;
+	run->kernel.source = order->source;
+	run->kernel.log = order->log;
 }
 
-/* Whether a signal or the end of COMMAND ends the run; asked while the reader makes us wait. */
-static bool is_to_end(void *ctx)
+/* Load, attach, and let COMMAND go. */
+static bool start(struct run *run)
 {
-	struct run *run = ctx;
+	const struct order *order = run->order;
+	struct run_clock clock;
+	struct places places;
+	struct limit limit;
 
-	clear_wake();
-	run->ended = signals.stop || (run->options->command && command__ended(&run->command));
-	return run->ended;
+	run->kernel.verbose = options__role_number(run->options, ROLE_VERBOSE, 0) != 0;
+	if (!requires__allowed(&run->error) || !requires__check(run->spec, &run->error) ||
+	    !limit_to_cgroup(run, &limit) ||
+	    !kernel_half__load(&run->kernel, order->elf, order->size, run->options, &limit,
+			       order->foreign, &run->error))
+		return false;
+	if ((run->spec->has_events && !open_events(run)) ||
+	    (run->spec->trace_pipe.present && !open_trace(run)) || !begin_stacks(run) ||
+	    !open_waiting(run))
+		return false;
+	clock.start_mono_ns = clock__ns(CLOCK_MONOTONIC);
+	clock.wall_minus_mono_ns = (int64_t)(clock__ns(CLOCK_REALTIME) - clock.start_mono_ns);
+	run->record = calloc(1, run->spec->events.size + 1);
+	if (!renderer__init(&run->renderer, run->spec, run->options, &clock, &run->out,
+			    &run->err) ||
+	    !run->record) {
+		buf__puts(&run->error, "out of memory");
+		return false;
+	}
+	places.options = run->options;
+	places.bcc = &run->kernel.bcc;
+	places.cgroup = limit.folder;
+	places.own_cgroup = run->options->command != NULL;
+	if (!kernel_half__attach(&run->kernel, &places, order->foreign, &run->error))
+		return false;
+	renderer__begin(&run->renderer);
+	write_messages(run);
+	if (run->options->command &&
+	    !command__go(&run->command, run->options->command, &run->error))
+		return false;
+	set_times(run);
+	run->written_ns = run->now_ns;
+	write_due(run);
+	return set_timer(run);
+}
+
+int run__start(struct run *run)
+{
+	if (start(run))
+		return 0;
+	return run->kernel.refused && !run->error.len ? BPFDUET_REFUSED : -1;
+}
+
+bool run__over(struct run *run)
+{
+	return clock__ns(CLOCK_MONOTONIC) >= run->deadline_ns ||
+	       (run->options->command && command__ended(&run->command));
 }
 
 /* Whether the run goes on; prints the reports of an interval. */
 static bool look_at_clock(struct run *run)
 {
 	run->now_ns = clock__ns(CLOCK_MONOTONIC);
-	if (signals.stop || run->now_ns >= run->deadline_ns ||
-	    (run->options->command && command__ended(&run->command)))
-		return false;
-	if (!look_at_stacks(run))
+	if (run__over(run) || !look_at_stacks(run))
 		return false;
 	if (run->now_ns < run->due_ns)
 		return true;
@@ -491,123 +482,82 @@ static bool look_at_clock(struct run *run)
 	return print_reports(run);
 }
 
-static void loop(struct run *run)
+int run__poll(struct run *run, int timeout_ms)
 {
-	bool streams = run->ring || run->perf || run->trace_fd >= 0;
-	int poll_ms = streams ? SHORT_WAIT_MS : -1;
-	bool going = true;
+	struct pollfd ready = { .fd = run->epoll_fd, .events = POLLIN };
+	bool going;
 
-	set_times(run);
-	while (going) {
-		going = output_stream__tick(&run->out, run->now_ns);
-		flush_err(run);
-		if (!going)
-			break;
-		wait_for_news(run, wait_ms(run, run->batch > 0 || !streams ? poll_ms : 0));
-		going = look_at_clock(run);
-		if (take_in(run))
-			poll_ms = SHORT_WAIT_MS;
-		else if (streams && poll_ms < LONG_WAIT_MS)
-			poll_ms = poll_ms * 2 < LONG_WAIT_MS ? poll_ms * 2 : LONG_WAIT_MS;
-		tell_loss(run, false);
-	}
+	if (timeout_ms)
+		poll(&ready, 1, timeout_ms);
+	going = look_at_clock(run);
+	if (take_in(run))
+		run->poll_ms = SHORT_WAIT_MS;
+	else if (run->poll_ms < LONG_WAIT_MS)
+		run->poll_ms = run->poll_ms * 2 < LONG_WAIT_MS ? run->poll_ms * 2 : LONG_WAIT_MS;
+	tell_loss(run, false);
+	write_due(run);
+	going = going && !run->unwanted && set_timer(run);
+	return run->error.len || run->error.failed ? -1 : going;
 }
 
-static void finish(struct run *run)
+int run__report(struct run *run)
 {
-	bool wanted;
+	bool ok = print_reports(run);
 
-	/* On Ctrl-C and Ctrl-\ the terminal has told it already. */
-	if (run->options->command && (signals.stop == SIGTERM || signals.stop == SIGHUP))
+	write_due(run);
+	return ok ? 0 : -1;
+}
+
+int run__stop(struct run *run, bool terminate)
+{
+	bool ok = true;
+
+	if (run->options->command && terminate)
 		command__terminate(&run->command);
 	kernel_half__detach(&run->kernel);
 	/*
-	 * The buffer gets nothing more; others may write to the trace pipe for ever. What a reader
-	 * does not read is counted.
+	 * The buffer gets nothing more; others may write to the trace pipe for ever. What is not
+	 * wanted is counted.
 	 */
 	do {
 		take_in(run);
-		wanted = output_stream__wanted(&run->out);
-	} while ((wanted || run->out.unread) && run->batch <= 0);
-	if (wanted && !run->error.len)
-		print_reports(run);
-	output_stream__flush(&run->out, run->now_ns);
-	if (run->spec->has_events)
-		run->dropped += run->out.unread_lines;
-	/* A reader that has had enough is not told what else there was. */
-	if (!run->out.closed)
-		tell_loss(run, true);
-	output_stream__flush(&run->out, run->now_ns);
-	flush_err(run);
+	} while (run->batch <= 0);
+	if (!run->unwanted && !run->error.len && !run->error.failed)
+		ok = print_reports(run);
+	write_data(run);
+	tell_loss(run, true);
+	write_data(run);
+	write_messages(run);
+	return ok ? 0 : -1;
 }
 
-/* stdout, or the file that was asked for, made or emptied; -1 with one sentence. */
-static int open_output(struct run *run)
+int run__close(struct run *run)
 {
-	const char *path = options__role_text(run->options, ROLE_OUTPUT);
-	int fd = STDOUT_FILENO;
+	struct buf unsaid = { 0 };
+	bool ok;
 
-	if (path) {
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-		if (fd < 0)
-			buf__printf(&run->error, "cannot write '%s': %s", path, strerror(errno));
-	}
-	return fd;
-}
-
-int run__tool(const void *elf, size_t size, const struct options *options, bool foreign,
-	      const struct duet_caller *caller)
-{
-	struct run run = {
-		.spec = options->spec,
-		.options = options,
-		.command = COMMAND_NONE,
-		.trace_fd = -1,
-		.batch = BATCH_EVENTS,
-		.kernel.caller = caller,
-	};
-	int status, fd = open_output(&run);
-	bool refused;
-
-	output_stream__init(&run.out, fd, clock__ns(CLOCK_MONOTONIC));
-	if (fd < 0 || !catch_signals(&run.error))
-		goto cleanup;
-	run.wait = (struct output_wait){ is_to_end, &run, signals.wake_fd, UINT64_MAX };
-	run.out.wait = &run.wait;
-	signals.command = &run.command;
-	if (start(&run, elf, size, foreign)) {
-		loop(&run);
-		finish(&run);
-	}
-	if (fd != STDOUT_FILENO && close(fd) && !run.out.error)
-		run.out.error = errno;
-	fd = -1;
-	if (run.out.error && !run.error.len)
-		buf__printf(&run.error, "cannot write the output: %s", strerror(run.out.error));
-	if (run.out.unread && !run.error.len)
-		buf__puts(&run.error, "the output is not whole: its reader takes nothing more");
-cleanup:
-	if (fd > STDERR_FILENO)
-		close(fd);
-	ring_buffer__free(run.ring);
-	perf_buffer__free(run.perf);
-	refused = run.kernel.refused && !run.error.len;
-	kernel_half__free(&run.kernel);
-	if (run.trace_fd >= 0)
-		close(run.trace_fd);
-	command__close(&run.command, &run.error);
-	signals.command = NULL;
-	if (run.stacks)
-		duet_stacks.end(run.stacks);
-	renderer__free(&run.renderer);
-	if (run.error.len || run.error.failed)
-		run__complain(options->spec->tool, &run.error);
-	status = run.error.len || run.error.failed ? 1 : refused ? RUN_REFUSED : 0;
-	buf__free(&run.out.buf);
-	buf__free(&run.err);
-	buf__free(&run.error);
-	buf__free(&run.trace);
-	if (signals.wake_fd >= 0)
-		close(signals.wake_fd);
-	return status;
+	ring_buffer__free(run->ring);
+	perf_buffer__free(run->perf);
+	run->ring = NULL;
+	run->perf = NULL;
+	kernel_half__free(&run->kernel);
+	if (run->trace_fd >= 0)
+		close(run->trace_fd);
+	if (run->timer_fd >= 0)
+		close(run->timer_fd);
+	if (run->epoll_fd >= 0)
+		close(run->epoll_fd);
+	run->trace_fd = run->timer_fd = run->epoll_fd = -1;
+	ok = command__close(&run->command, run->error.len ? &unsaid : &run->error);
+	buf__free(&unsaid);
+	if (run->stacks)
+		duet_stacks.end(run->stacks);
+	run->stacks = NULL;
+	renderer__free(&run->renderer);
+	free(run->record);
+	run->record = NULL;
+	buf__free(&run->out);
+	buf__free(&run->err);
+	buf__free(&run->trace);
+	return ok ? 0 : -1;
 }

@@ -17,12 +17,12 @@ typedef __s64 s64;
 #define TEXT_OF(x) TEXT(x)
 #include TEXT_OF(TOOL.skel.h)
 
-#include "duet.h"
+#include "program.h"
 
 int main(int argc, char **argv)
 {
 	size_t size;
 	const void *elf = tool_bpf__elf_bytes(&size);
 
-	return duet__main(elf, size, argc, argv);
+	return program__main(elf, size, argc, argv);
 }

@@ -272,6 +272,7 @@ static void run_document(const char *text, size_t len, struct answer *answer)
 	const struct json *root, *bound;
 	char why[256] = "no bound spec", **argv = NULL;
 	struct json_doc *doc;
+	struct buf wrong = { 0 };
 	int argc;
 
 	doc = json_doc__parse(text, len, why);
@@ -292,18 +293,21 @@ static void run_document(const char *text, size_t len, struct answer *answer)
 		bad(answer, "out of memory");
 		goto cleanup;
 	}
-	switch (options__parse(&run.options, run.spec, argc, argv, &answer->out, &answer->err)) {
+	switch (options__parse(&run.options, run.spec, argc, argv, &answer->out, &wrong)) {
 	case OPTIONS_RUN:
 		run_steps(&run, root);
 		break;
 	case OPTIONS_DONE:
 		break;
 	case OPTIONS_WRONG:
+		buf__printf(&answer->err, "%s: %.*s\nTry '%s --help' for more information.\n",
+			    run.spec->tool, (int)wrong.len, wrong.data, run.spec->tool);
 		answer->status = 2;
 		break;
 	}
 	options__free(&run.options);
 cleanup:
+	buf__free(&wrong);
 	free_argv(argv);
 	spec__free(run.spec);
 	json_doc__free(doc);
