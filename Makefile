@@ -18,6 +18,7 @@
 
 BUILD ?= build
 CLANG ?= clang
+OBJCOPY ?= objcopy
 LLVM_OBJCOPY ?= $(or $(shell command -v llvm-objcopy 2>/dev/null),$(lastword $(sort $(wildcard /usr/bin/llvm-objcopy-*))),llvm-objcopy)
 BPFTOOL ?= $(or $(shell PATH=$$PATH:/usr/sbin:/sbin command -v bpftool),bpftool)
 PYTHON ?= /usr/bin/python3
@@ -33,7 +34,7 @@ ROOTS ?= trixie
 
 TOOLS_DIR ?= shared_bpf
 TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
-LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c,$(wildcard c_loader/*.c)))
+LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c %/libbpf_stderr.c,$(wildcard c_loader/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/c/test_%.c,%,$(wildcard tests/unit/c/test_*.c))
 
 CFLAGS ?= -O2 -g
@@ -49,6 +50,8 @@ STATIC_LIBS = $(eval STATIC_LIBS := $(or $(shell pkg-config --static --libs $(PA
 # The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
 STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
+# The shared library (c_loader/bpfduet.h, docs/library.md).
+SONAME := libbpfduet.so.0
 # Linux 7 has `struct x;` as a member.
 UNNAMED := -fms-extensions -Wno-microsoft-anon-tag
 # Debian keeps asm/*.h, which usdt.bpf.h wants, in a folder of the architecture.
@@ -84,7 +87,7 @@ endif
 .SECONDARY:
 .PHONY: all static objects demo bench-startup check check-native check-vm check-toolchains vm-shell bench install clean tests deps
 
-all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader
+all: $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader $(BUILD)/lib/$(SONAME)
 static: $(TOOLS:%=$(BUILD)/static/%) $(BUILD)/static/bpfduet-loader
 objects: $(TOOLS:%=$(BUILD)/bpf/%.bpf.o)
 
@@ -129,6 +132,26 @@ $(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
+
+# Code for any address, and libbpf inside, seen by nobody: its callback for messages is one for all.
+$(BUILD)/pic/%.o: c_loader/%.c VERSION Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fPIC -fvisibility=hidden $(DEPENDENCIES) -c $< -o $@
+
+$(BUILD)/pic/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
+$(BUILD)/pic/flame.o: $(wildcard python/bpfduet/data/flame.*)
+
+$(BUILD)/pic/libbpf.a: $(wildcard $(shell $(CC) -print-file-name=libbpf.a 2>/dev/null))
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) --redefine-sym stderr=bpfduet_stderr $(or $<,$(error there is no libbpf.a: "make deps" installs it)) $@
+
+PIC_OBJECTS := $(patsubst $(BUILD)/c/%,$(BUILD)/pic/%,$(filter-out %/program.o %/output.o,$(LIB_OBJECTS))) $(BUILD)/pic/libbpf_stderr.o
+
+$(BUILD)/lib/$(SONAME): $(PIC_OBJECTS) $(BUILD)/pic/libbpf.a c_loader/bpfduet.map
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) -fPIC -shared -Wl,-soname,$(SONAME) -Wl,--version-script=c_loader/bpfduet.map \
+		$(if $(SANITIZE),,-Wl,-z,defs) -Wl,--gc-sections $(HARDENED) $(LDFLAGS) $(filter-out %.map,$^) $(filter-out -lbpf,$(LIBS)) $(STACKS_LIBS) -o $@
+	$(Q)ln -sf $(SONAME) $(@D)/libbpfduet.so
 
 $(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
 	@mkdir -p $(@D)
@@ -211,11 +234,17 @@ bench-startup:
 	@scripts/install-deps.sh build run bench
 	@$(PYTHON) tests/bench/startup.py
 
--include $(wildcard $(BUILD)/c/*.d $(BUILD)/bpf/*.d)
+-include $(wildcard $(BUILD)/c/*.d $(BUILD)/pic/*.d $(BUILD)/bpf/*.d)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 755 $(TOOLS:%=$(BUILD)/bin/%) $(BUILD)/bin/bpfduet-loader $(DESTDIR)$(PREFIX)/bin
+	install -m 644 c_loader/bpfduet.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/lib/$(SONAME) $(DESTDIR)$(PREFIX)/lib
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libbpfduet.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: bpfduet' 'Description: runs tools that bpfduet has compiled' \
+		"Version: $$(cat VERSION)" 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lbpfduet' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/bpfduet.pc
 
 clean:
 	rm -rf --one-file-system $(BUILD)

@@ -24,7 +24,7 @@ struct bcc_object {
 bool bcc_object__open(struct bcc_object *b, const void *elf, size_t size, struct buf *error);
 void bcc_object__free(struct bcc_object *b);
 
-/* Append what the compiler wrote to stderr. Files are named from where `source` was; NULL: unknown. */
+/* Append what the compiler wrote to stderr. Files are named from where `source` was, if known. */
 void bcc_object__tell_said(const struct bcc_object *b, const char *source, struct buf *out);
 
 /*

@@ -113,6 +113,17 @@ const char *bpfduet__error(const struct bpfduet *d)
 
 /* -- the object and its options ---------------------------------------------------------------- */
 
+int bpfduet__open_spec(struct bpfduet *d, const char *json, size_t size)
+{
+	if (d->spec)
+		return bpfduet__failed(d, "this handle has an object already");
+	d->error.len = 0;
+	d->spec_text = json;
+	d->spec_size = size;
+	d->spec = spec__parse(json, size, &d->error);
+	return d->spec ? 0 : -1;
+}
+
 int bpfduet__open(struct bpfduet *d, const void *elf, size_t size, unsigned int flags)
 {
 	if (d->spec)
@@ -121,8 +132,7 @@ int bpfduet__open(struct bpfduet *d, const void *elf, size_t size, unsigned int 
 	d->order.foreign = false;
 	if (!elf__find_section(elf, size, SPEC_SECTION, &d->spec_text, &d->spec_size)) {
 		if (!(flags & BPFDUET_FOREIGN))
-			return bpfduet__failed(d,
-					       "the object holds no bound spec: build it again");
+			return bpfduet__failed(d, "the object holds no bound spec: build it again");
 		d->order.foreign = true;
 		d->spec_text = foreign_spec;
 		d->spec_size = sizeof(foreign_spec) - 1;
@@ -208,6 +218,30 @@ const char *bpfduet__reply(const struct bpfduet *d, size_t *size)
 	return d->reply.data;
 }
 
+const char *bpfduet__option(const struct bpfduet *d, const char *name, bool *given)
+{
+	size_t i;
+
+	*given = false;
+	for (i = 0; d->ready && i < d->spec->n_options; i++) {
+		if (strcmp(d->spec->options[i].name, name))
+			continue;
+		*given = d->options.values[i].given;
+		return d->options.values[i].text;
+	}
+	return NULL;
+}
+
+int bpfduet__constant(const struct bpfduet *d, const char *name, void *value, size_t size)
+{
+	return d->ready && options__constant(&d->options, name, value, size);
+}
+
+char *const *bpfduet__command(const struct bpfduet *d)
+{
+	return d->ready ? d->options.command : NULL;
+}
+
 const char *bpfduet__output(const struct bpfduet *d)
 {
 	return d->ready ? options__role_text(&d->options, ROLE_OUTPUT) : NULL;
@@ -236,6 +270,8 @@ int bpfduet__start(struct bpfduet *d)
 		return -1;
 	if (!d->ready)
 		return d->error.len ? -1 : bpfduet__failed(d, "the options ask for no run");
+	if (!d->order.elf)
+		return bpfduet__failed(d, "there is no object, only a spec");
 	d->order.options = &d->options;
 	d->begun = true;
 	d->error.len = 0;
@@ -273,6 +309,19 @@ bool bpfduet__over(struct bpfduet *d)
 int bpfduet__report(struct bpfduet *d)
 {
 	return d->running ? result(d, run__report(&d->run)) : not_running(d);
+}
+
+const char *bpfduet__report_name(const struct bpfduet *d, size_t i)
+{
+	const struct report *report;
+	size_t at;
+
+	for (at = 0; d->ready && at < d->spec->n_reports; at++) {
+		report = &d->spec->reports[at];
+		if (options__hold(&d->options, &report->when) && !i--)
+			return report->name;
+	}
+	return NULL;
 }
 
 int bpfduet__stop(struct bpfduet *d, bool terminate)
@@ -324,6 +373,18 @@ static int map_failed(struct bpfduet *d, const char *what, const char *name)
 	return -1;
 }
 
+/* Values with a spin lock are read and written under it. */
+static __u64 lock_flag(const struct bpfduet *d, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < d->spec->n_reports; i++) {
+		if (d->spec->reports[i].locked && !strcmp(d->spec->reports[i].map, name))
+			return BPF_F_LOCK;
+	}
+	return BPF_ANY;
+}
+
 int bpfduet__map(struct bpfduet *d, const char *name, struct bpfduet_map *map)
 {
 	const struct bpf_map *found;
@@ -356,7 +417,7 @@ int bpfduet__map_lookup(struct bpfduet *d, const char *name, const void *key, vo
 
 	if (fd < 0)
 		return -1;
-	if (!bpf_map_lookup_elem(fd, key, value))
+	if (!bpf_map_lookup_elem_flags(fd, key, value, lock_flag(d, name)))
 		return 1;
 	return errno == ENOENT ? 0 : map_failed(d, "read", name);
 }
@@ -378,7 +439,9 @@ int bpfduet__map_update(struct bpfduet *d, const char *name, const void *key, co
 
 	if (fd < 0)
 		return -1;
-	return bpf_map_update_elem(fd, key, value, BPF_ANY) ? map_failed(d, "write to", name) : 0;
+	return bpf_map_update_elem(fd, key, value, lock_flag(d, name))
+		       ? map_failed(d, "write to", name)
+		       : 0;
 }
 
 int bpfduet__map_delete(struct bpfduet *d, const char *name, const void *key)

@@ -73,6 +73,12 @@ enum {
 BPFDUET_API int bpfduet__open(struct bpfduet *duet, const void *elf, size_t size,
 			      unsigned int flags);
 
+/*
+ * A bound spec alone, to read a command line before there is an object: of what a whole one has
+ * (docs/spec.md) it may lack events, reports, trace_pipe and maps. It cannot be started.
+ */
+BPFDUET_API int bpfduet__open_spec(struct bpfduet *duet, const char *json, size_t size);
+
 /* The file that it was compiled from, to name files in what the compiler has said. Borrowed. */
 BPFDUET_API void bpfduet__set_source(struct bpfduet *duet, const char *path);
 
@@ -102,6 +108,21 @@ BPFDUET_API const char *bpfduet__reply(const struct bpfduet *duet, size_t *size)
  */
 BPFDUET_API int bpfduet__set(struct bpfduet *duet, const char *name, const char *value);
 
+/*
+ * The argument of an option, as it was typed, or its default; NULL if it has neither. `given` says
+ * whether it was typed, which is all that there is of a flag.
+ */
+BPFDUET_API const char *bpfduet__option(const struct bpfduet *duet, const char *name, bool *given);
+
+/*
+ * What the options make of a CONFIG constant of `size` bytes. 1: they set it; 0: they do not.
+ */
+BPFDUET_API int bpfduet__constant(const struct bpfduet *duet, const char *name, void *value,
+				  size_t size);
+
+/* COMMAND and its arguments, NULL-ended; NULL if there is none. */
+BPFDUET_API char *const *bpfduet__command(const struct bpfduet *duet);
+
 /* The file that --output names, for the caller to write to; NULL if there is none. */
 BPFDUET_API const char *bpfduet__output(const struct bpfduet *duet);
 
@@ -116,7 +137,7 @@ enum bpfduet_stream {
  * Takes a piece of output, and returns how many bytes of it; fewer than `size` mean that no more
  * data is wanted: the run is over then, and the lines that were not taken count as lost.
  * Data comes when it is `delay_ms` old or there is much of it, and ends with a line's end.
- * Without such a function there is no output.
+ * Without such a function there is no output, and the maps of reports are left as they are.
  */
 typedef size_t (*bpfduet_write_fn)(void *ctx, enum bpfduet_stream stream, const char *data,
 				   size_t size);
@@ -164,6 +185,9 @@ BPFDUET_API bool bpfduet__over(struct bpfduet *duet);
 /* Reports now, as at the end of an interval. */
 BPFDUET_API int bpfduet__report(struct bpfduet *duet);
 
+/* The name of the i-th report, from 0, that the options ask for; NULL if there are fewer. */
+BPFDUET_API const char *bpfduet__report_name(const struct bpfduet *duet, size_t i);
+
 /*
  * Detach the programs, take in what there is, print the last reports and what was lost. Maps can
  * still be read. COMMAND is asked to end (SIGTERM) if `terminate`.
@@ -190,7 +214,7 @@ enum bpfduet_loss {
 /* How many so far. */
 BPFDUET_API uint64_t bpfduet__lost(const struct bpfduet *duet, enum bpfduet_loss kind);
 
-/* -- maps, from bpfduet__start() to bpfduet__close() -------------------------------------------- */
+/* -- maps, from bpfduet__start() to bpfduet__close() ------------------------------------------- */
 
 struct bpfduet_map {
 	uint32_t type; /* enum bpf_map_type */

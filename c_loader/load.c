@@ -634,9 +634,8 @@ static bool attach_foreign(struct kernel_half *k, const char *tool, struct buf *
 		if (!bpf_program__autoload(prog) || attachments__add_plain(&k->attached, prog))
 			continue;
 		line.len = 0;
-		buf__printf(&line, "%s: cannot attach %s (%s): %s\n", tool,
-			    bpf_program__name(prog), bpf_program__section_name(prog),
-			    reason(errno));
+		buf__printf(&line, "%s: cannot attach %s (%s): %s\n", tool, bpf_program__name(prog),
+			    bpf_program__section_name(prog), reason(errno));
 		k->tell(k->ctx, line.data, line.len);
 	}
 	buf__free(&line);

@@ -597,6 +597,32 @@ static bool write_config(const struct config *config, const struct option_value 
 	return true;
 }
 
+bool options__constant(const struct options *options, const char *name, void *value, size_t size)
+{
+	const struct spec *spec = options->spec;
+	const struct option_value *chosen = NULL;
+	struct config config = { 0 };
+	size_t i, o;
+
+	for (i = 0; i < spec->n_options; i++) {
+		if (spec->options[i].has_config && options->values[i].set &&
+		    !options->values[i].given && !strcmp(spec->options[i].config.name, name)) {
+			config = spec->options[i].config;
+			chosen = &options->values[i];
+		}
+	}
+	for (i = 0; i < options->n_sequence; i++) {
+		o = options->sequence[i];
+		if (spec->options[o].has_config && !strcmp(spec->options[o].config.name, name)) {
+			config = spec->options[o].config;
+			chosen = &options->values[o];
+		}
+	}
+	config.offset = 0;
+	config.in_object = true;
+	return chosen && config.size == size && write_config(&config, chosen, value, size);
+}
+
 bool options__configure(const struct options *options, uint8_t *rodata, size_t size)
 {
 	const struct spec *spec = options->spec;

@@ -53,6 +53,9 @@ json_int options__role_number(const struct options *options, enum role role, jso
 /* Its argument, NULL if it was not given. */
 const char *options__role_text(const struct options *options, enum role role);
 
+/* What options make of one CONFIG constant of that size. false if they leave it as it is. */
+bool options__constant(const struct options *options, const char *name, void *value, size_t size);
+
 /* Write what options say into the image of the CONFIG constants. */
 bool options__configure(const struct options *options, uint8_t *rodata, size_t size);
 

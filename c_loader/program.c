@@ -146,8 +146,8 @@ static int open_output(const struct program *p)
 
 			buf__printf(&what, "cannot write '%s'", path);
 			buf__putc(&what, '\0');
-			complain_of(bpfduet__tool(p->duet), what.failed ? "cannot write" : what.data,
-				    err);
+			complain_of(bpfduet__tool(p->duet),
+				    what.failed ? "cannot write" : what.data, err);
 			buf__free(&what);
 		}
 	}
@@ -307,8 +307,7 @@ static int run_content(struct buf *content, const struct program_caller *caller,
 	const struct object object = {
 		.elf = content->data,
 		.size = content->len,
-		.flags = BPFDUET_FOREIGN |
-			 (caller && caller->log_fd >= 0 ? BPFDUET_EXPLAINS : 0),
+		.flags = BPFDUET_FOREIGN | (caller && caller->log_fd >= 0 ? BPFDUET_EXPLAINS : 0),
 		.caller = caller,
 	};
 	int status = run_object(LOADER, &object, argc, argv);

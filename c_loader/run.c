@@ -238,6 +238,9 @@ static bool print_reports(struct run *run)
 	struct entries entries;
 	size_t i;
 
+	/* Nobody takes them: the maps are the caller's to read. */
+	if (!run->order->sinks.write && !options__role_text(run->options, ROLE_FLAME))
+		return true;
 	for (i = 0; i < run->spec->n_reports; i++) {
 		const struct report *report = &run->spec->reports[i];
 

@@ -20,7 +20,7 @@ from . import kept, quick
 from .objects import BCC_SECTION, section
 
 if TYPE_CHECKING:
-    from ..tool import Session
+    from ..choices import Choices
     from . import usdt
 
 # Set by the engine when it starts the command again: the descriptor of what the kernel has said.
@@ -42,18 +42,17 @@ def run(name: str, argv: Sequence[Argument]) -> int:
     entry = kept.entry_of(source)
     raw = entry.read() if entry else None
     if raw is None or log is not None or _depends_on_options(raw):
-        from .. import say, tool        # late: they are most of what a start has to read
+        from .. import choices, say     # late: they are most of what a start has to read
         from .complaints import check
         try:
             check(source)
-            session = tool.Session(source)
-            reply = session.parse(argv).reply
-            if reply is not None:
-                return _print(session, reply)
+            chosen = choices.Choices(source, argv)
+            if chosen.reply is not None:
+                return _print(chosen, chosen.reply)
             if log is not None:
-                _explain(source, entry, session, log)
+                _explain(source, entry, chosen, log)
             loader = _loader()
-            raw = _made(source, entry, raw, session)
+            raw = _made(source, entry, raw, chosen)
         except UsageError as error:
             name = source.name[:-len(".bpf.c")]
             say.say(f"{name}: {error}")
@@ -90,7 +89,7 @@ def _command() -> str:
     return str(command) if command.exists() else sys.argv[0]
 
 
-def _print(session: Session, reply: bytes) -> int:
+def _print(choices: Choices, reply: bytes) -> int:
     """What --help and the like are answered; returns the exit status."""
     from ..say import complain
     rest = memoryview(reply)
@@ -102,7 +101,7 @@ def _print(session: Session, reply: bytes) -> int:
         except BrokenPipeError:
             return 0        # whoever read has had enough
         except OSError as error:
-            complain(session.bound["tool"], f"cannot write the output: {error.strerror}")
+            complain(choices.bound["tool"], f"cannot write the output: {error.strerror}")
             return 1
     return 0
 
@@ -135,33 +134,33 @@ class _Made(NamedTuple):
 
 
 def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes],
-          session: Session) -> bytes:
+          choices: Choices) -> bytes:
     """The object for the options that were given. Raises Error."""
     from .. import features
     features.check_privileges()
     features.check_lockdown()
-    session.left_out()
-    made = _Made({}, _probes(source, session))
+    choices.left_out()
+    made = _Made({}, _probes(source, choices))
     if raw is None or made.probes:
         raw = _kept(source, entry, made)
     fixed = _about(raw).get("fixed", ())
-    values = {name: value for name, value in session.options.configs.items() if name in fixed}
+    values = {name: value for name, value in choices.constants().items() if name in fixed}
     if not values:
         return raw
     return _kept(source, entry, made._replace(values=values))
 
 
-def _probes(source: Path, session: Session) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
+def _probes(source: Path, choices: Choices) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
     """The USDT probes that the programs of this run are for, and their binaries. Raises Error."""
     from ..attach import programs_of, usdt_target
     from . import usdt
-    entries = {program["name"]: program for program in session.bound["programs"]}
+    entries = {program["name"]: program for program in choices.bound["programs"]}
     found = {}
     for program in programs_of(source.read_text()):
         entry = entries.get(program.name, {})
-        if program.kind != "usdt" or not session.options.holds(entry.get("when", [])):
+        if program.kind != "usdt" or not choices.holds(entry.get("when", [])):
             continue
-        place = session.place(entry)
+        place = choices.place(entry)
         try:
             target = place.get("target") or program.target
             wanted = usdt.Wanted(*usdt_target(target, int(place.get("process", 0))),
@@ -170,6 +169,19 @@ def _probes(source: Path, session: Session) -> Dict[str, Tuple[usdt.Wanted, usdt
         except Error as error:
             raise Error(f"cannot attach {program.name} ({program.section}): {error}") from error
     return found
+
+
+def object_for(source: Path, argv: Sequence[Argument]) -> bytes:
+    """The object for a run with these options, of the cache or made now. Raises Error, SpecError and
+    UsageError."""
+    entry = kept.entry_of(source)
+    raw = entry.read() if entry else None
+    if raw is not None and not _depends_on_options(raw):
+        return raw
+    from .. import choices
+    from .complaints import check
+    check(source)
+    return _made(source, entry, raw, choices.Choices(source, argv))
 
 
 def object_of(source: Path) -> bytes:
@@ -225,7 +237,7 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
 # -- why the kernel refuses a source --------------------------------------------------------------
 
 
-def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: str) -> None:
+def _explain(source: Path, entry: Optional[kept.Entry], choices: Choices, log: str) -> None:
     """Raise Error that says why the kernel has refused the object of this run: with BCC's log of
     the verifier, which has the source's lines, if BCC's own loading is refused as well."""
     try:
@@ -233,16 +245,15 @@ def _explain(source: Path, entry: Optional[kept.Entry], session: Session, log: s
             said = file.read().decode(errors="backslashreplace")
     except (OSError, ValueError) as error:
         raise Error(f"{EXPLAIN} is for the engine alone: unset it") from error
-    chosen = session.options
-    probes = _probes(source, session)
-    values: Dict[str, Any] = {**chosen.configs, "own_pid": os.getpid()}
-    if chosen.command or "cgroup" in chosen.roles:
+    probes = _probes(source, choices)
+    values: Dict[str, Any] = {**choices.constants(), "own_pid": os.getpid()}
+    if choices.limited():
         values.update(filter_cgroup=1, filter_cgroup_level=1)   # that of COMMAND is gone
-    _compile(source, _Made(values, probes), explain=True, off=session.left_out(),
+    _compile(source, _Made(values, probes), explain=True, off=choices.left_out(),
              pinned={name: os.path.abspath(os.fsdecode(path))
-                     for name, path in chosen.maps.items()})
+                     for name, path in choices.pinned().items()})
     if entry:
-        _throw_away(entry, _Made(chosen.configs, probes))
+        _throw_away(entry, _Made(choices.constants(), probes))
     raise Error("the kernel refuses the object (its log is above), but takes the same programs from "
                 "BCC: what was kept has been thrown away, so run it again", said)
 
