@@ -8,8 +8,6 @@
  * The file that a target names: a path; a library, by its file's name or its short one; or a
  * program in PATH. If a process is to be probed (pid, else 0), an absolute path, and a name, are
  * first looked for as that process sees its files. To be freed; NULL with one sentence in `error`.
- *
- * Python has the same rules (attach.py).
  */
 char *binary__find(const char *name, int pid, struct buf *error);
 

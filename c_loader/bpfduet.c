@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "binary.h"
 #include "handle.h"
 #include "reason.h"
 
@@ -69,6 +70,7 @@ void bpfduet__free(struct bpfduet *d)
 	if (d->begun)
 		run__close(&d->run);
 	buf__free(&d->run.error);
+	free(d->binary);
 	if (d->symbols)
 		d->free_symbols(d->symbols);
 	if (d->options.spec)
@@ -453,4 +455,12 @@ int bpfduet__map_delete(struct bpfduet *d, const char *name, const void *key)
 	if (!bpf_map_delete_elem(fd, key))
 		return 1;
 	return errno == ENOENT ? 0 : map_failed(d, "delete from", name);
+}
+
+const char *bpfduet__binary(struct bpfduet *d, const char *name, uint32_t pid)
+{
+	free(d->binary);
+	d->error.len = 0;
+	d->binary = binary__find(name, (int)pid, &d->error);
+	return d->binary;
 }

@@ -241,7 +241,15 @@ BPFDUET_API int bpfduet__map_update(struct bpfduet *duet, const char *name, cons
 /* 1: deleted; 0: there was no such key. */
 BPFDUET_API int bpfduet__map_delete(struct bpfduet *duet, const char *name, const void *key);
 
-/* -- symbols ----------------------------------------------------------------------------------- */
+/* -- binaries and symbols ---------------------------------------------------------------------- */
+
+/*
+ * The file that a probe's target names: a path; a library, by its file's name or its short one; or
+ * a program in PATH. If a process is to be probed (`pid`, else 0), an absolute path and a name are
+ * first looked for as that process sees its files. NULL: there is none. It lives until the next
+ * call.
+ */
+BPFDUET_API const char *bpfduet__binary(struct bpfduet *duet, const char *name, uint32_t pid);
 
 /*
  * Look at what process `pid` has mapped, while it runs, to have names for its addresses later.

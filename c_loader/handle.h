@@ -20,6 +20,7 @@ struct bpfduet {
 	struct run run;
 	struct buf error, shown; /* the sentence, and the same as a string */
 	struct buf reply, log;
+	char *binary; /* the one found last */
 	struct symbols *symbols; /* NULL until they are asked for */
 	void (*free_symbols)(struct symbols *s);
 };

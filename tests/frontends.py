@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "python"))
 
 import forked  # noqa: E402
 from bpfduet import libbpf  # noqa: E402
-from bpfduet.cgroup import own_cgroup  # noqa: E402
+from bpfduet.plain.cgroup import own_cgroup  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 BIN = Path(os.environ.get("BPFDUET_BIN", BUILD / "bin")).resolve()

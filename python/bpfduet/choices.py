@@ -75,6 +75,10 @@ class Choices:
             option["role"] == "cgroup" and self._engine.option(option["name"])[0]
             for option in self.bound["options"])
 
+    def binary(self, name: str, process: int) -> str:
+        """The file that a probe's target names, as the engine finds it. Raises Error."""
+        return self._engine.binary(name, process)
+
     def left_out(self) -> List[str]:
         """The programs that this run does without. Raises Error for what must be there and is
         not."""

@@ -58,6 +58,7 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "map_next": (ct.c_int, [ct.c_void_p, ct.c_char_p, ct.c_char_p, ct.c_char_p]),
     "map_update": (ct.c_int, [ct.c_void_p, ct.c_char_p, ct.c_char_p, ct.c_char_p]),
     "map_delete": (ct.c_int, [ct.c_void_p, ct.c_char_p, ct.c_char_p]),
+    "binary": (ct.c_char_p, [ct.c_void_p, ct.c_char_p, ct.c_uint32]),
     "symbol": (ct.c_char_p, [ct.c_void_p, ct.c_uint32, ct.c_uint64]),
 }
 
@@ -82,6 +83,13 @@ def _library() -> Dict[str, Any]:
     raise Error(f"the engine is missing ({LIBRARIES[0]}): 'make' builds it, 'make install' installs it")
 
 
+class Refused(Error):
+    """The kernel refuses programs that BCC has compiled; ``detail`` is what it says of them."""
+
+    def __init__(self, said: str):
+        super().__init__("the kernel's verifier rejects a program", said)
+
+
 class Loss(NamedTuple):
     """What was lost so far: records without room, and events whose program the kernel skipped (an
     upper bound)."""
@@ -97,6 +105,13 @@ class Engine:
     def __init__(self, elf: bytes, source: Optional[os.PathLike[str]] = None):
         self._begin(source)
         self._open("open", elf, _EXPLAINS)
+
+    @classmethod
+    def bare(cls) -> Engine:
+        """Without an object, to ask what needs none. Raises Error."""
+        engine = cls.__new__(cls)
+        engine._begin(None)
+        return engine
 
     @classmethod
     def of_spec(cls, spec: Dict[str, Any]) -> Engine:
@@ -187,12 +202,11 @@ class Engine:
         self._call["on_write"](self._handle, self._write, None, delay_ms)
 
     def start(self) -> None:
-        """Load, attach, and let COMMAND go. Raises Error."""
+        """Load, attach, and let COMMAND go. Raises Refused and Error."""
         if self._check(self._call["start"](self._handle)) == _REFUSED:
             size = ct.c_size_t()
             log = self._call["log"](self._handle, ct.byref(size))
-            raise Error("the kernel's verifier rejects a program",
-                        ct.string_at(log, size.value).decode(errors="backslashreplace"))
+            raise Refused(ct.string_at(log, size.value).decode(errors="backslashreplace"))
 
     def fileno(self) -> int:
         """A descriptor that is readable when ``poll()`` has something to do."""
@@ -257,6 +271,14 @@ class Engine:
         if len(key) != about.key_size:
             raise Error(f"the map '{name}' has keys of {about.key_size} bytes")
         return bool(self._check(self._call["map_delete"](self._handle, name.encode(), key)))
+
+    def binary(self, name: str, process: int = 0) -> str:
+        """The file that a probe's target names: a path, a library or a program. If a process is to be
+        probed, first as that sees its files. Raises Error."""
+        found: Optional[bytes] = self._call["binary"](self._handle, os.fsencode(name), process)
+        if found is None:
+            raise Error(self._sentence())
+        return os.fsdecode(found)
 
     def symbol(self, pid: int, address: int) -> Optional[str]:
         """The function at an address of a process, or of the kernel if ``pid`` is 0."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from . import libbpf
-from .attach import PERF_EVENTS, binary_path
+from .engine import Engine
 from .errors import Error
 from .features import tracefs
 
@@ -19,7 +19,11 @@ _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _CONST, _FUNC = 2, 3, 4, 5, 6, 7, 10
 _VOLATILE, _RESTRICT, _TYPE_TAG, _ENUM64 = 9, 11, 18, 19
 _TAGS = {_STRUCT: "struct ", _UNION: "union ", _ENUM: "enum ", _ENUM64: "enum ", _FWD: "struct "}
 _FIELD = re.compile(r"^\tfield:(.*);\toffset:", re.MULTILINE)
-_HARDWARE = 0
+# perf's names, all of which the engine knows (attach.c)
+_SOFTWARE = ("cpu-clock", "task-clock", "page-faults", "context-switches", "cpu-migrations",
+             "minor-faults", "major-faults")
+_HARDWARE = ("cpu-cycles", "instructions", "cache-references", "cache-misses",
+             "branch-instructions", "branch-misses")
 
 
 def find(pattern: str, details: bool = False) -> Iterator[str]:
@@ -87,8 +91,7 @@ def _raw_arguments(probe: str) -> List[str]:
 
 
 def _events(hardware: bool) -> Callable[[], List[str]]:
-    return lambda: [name for name, (kind, _) in PERF_EVENTS.items()
-                    if (kind == _HARDWARE) == hardware]
+    return lambda: list(_HARDWARE if hardware else _SOFTWARE)
 
 
 def _nothing(_probe: str) -> List[str]:
@@ -110,7 +113,7 @@ def _of_binary(kind: str, rest: str) -> Iterator[str]:
     binary, _, pattern = rest.partition(":")
     if not binary:
         raise Error(f"'{kind}' wants a binary: '{kind}:/bin/bash:*'")
-    path = binary_path(binary)
+    path = Engine.bare().binary(binary)
     if not Path(path).is_file():
         raise Error(f"there is no file '{path}'")
     import bcc      # late: LLVM is slow to load

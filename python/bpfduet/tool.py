@@ -10,7 +10,7 @@ from typing import Any, Dict, Generator, Iterator, List, Optional, Sequence, Tup
 
 from . import decode
 from .bcc import start
-from .engine import Engine
+from .engine import Engine, Refused
 from .errors import Error, UsageError
 from .paths import find
 
@@ -80,6 +80,8 @@ class Tool:
             if engine.parse(argv) is not None:
                 raise UsageError("--help and the like are for the command line")
             yield engine
+        except Refused as error:
+            start.explain(self._source, argv, error.detail)
         finally:
             engine.close()
 

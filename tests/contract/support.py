@@ -15,7 +15,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import frontends
 import kept
-from bpfduet.cgroup import own_cgroup
+from bpfduet.plain.cgroup import own_cgroup
 from frontends import BIN, BUILD, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
 
 MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens

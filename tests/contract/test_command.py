@@ -10,7 +10,7 @@ from typing import List
 import pytest
 
 from frontends import FRONTENDS, PATIENCE_S, cgroup, command, run
-from bpfduet.cgroup import own_cgroup
+from bpfduet.plain.cgroup import own_cgroup
 from support import MISSING, alive, cgroup_of, environment, opens, seen, wait_for
 
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)

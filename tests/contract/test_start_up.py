@@ -17,7 +17,6 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 import pytest
 
-from bpfduet import compiled
 from bpfduet.bcc import objects
 from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
                        start, watch)
@@ -427,8 +426,11 @@ def test_nothing_is_left(cache: Path, end: int) -> None:
 IN_PROCESS = """
 import os, sys
 sys.path.insert(0, %r)
-from bpfduet import Tool
-list(Tool("opensnoop").events(command=["true"]))
+from bpfduet import Error, Tool
+try:
+    list(Tool("opensnoop").events(command=["true"]))
+except Error as error:
+    print(error, file=sys.stderr)
 places = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
 links = [os.readlink(place) for place in places if os.path.islink(place)]
 print([link for link in links if "bpf" in link])
@@ -436,20 +438,22 @@ print([link for link in links if "bpf" in link])
 
 
 def a_program_without_an_end(path: Path) -> None:
-    """The same in the form that the API keeps."""
-    kept = compiled.from_bytes(path.read_bytes())
-    *others, last = kept.functions
-    path.write_bytes(compiled.to_bytes(kept._replace(
-        functions=(*others, last._replace(code=last.code[:-8] + bytes(8))))))
+    """Its last instruction is none that the kernel knows."""
+    before, end, after = path.read_bytes().rpartition(b"\x95" + bytes(7))
+    path.write_bytes(before + bytes(len(end)) + after)
 
 
-@pytest.mark.parametrize("spoil", [lambda path: None, a_program_without_an_end])
-def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("spoil, says", [
+    (lambda path: None, b""),
+    (a_program_without_an_end, b"what was kept has been thrown away, so run it again\n")])
+def test_nothing_is_left_in_the_process(cache: Path, spoil: Callable[[Path], None],
+                                        says: bytes) -> None:
     """A Python program goes on after a run: maps and programs are closed, of a failed load too."""
     assert finished([sys.executable, "-c", IN_PROCESS]).status == 0
-    spoil(next(cache.glob("program-*")))
+    spoil(next(cache.glob("object-*")))
     done = finished([sys.executable, "-c", IN_PROCESS])
     assert (done.status, done.stdout) == (0, b"[]\n"), done
+    assert done.stderr.endswith(says) and bool(done.stderr) == bool(says)
 
 
 def test_loss_is_counted(workloads: Path, cache: Path) -> None:
@@ -756,30 +760,28 @@ def test_what_was_compiled_in_stays(kept: Callable[..., Path]) -> None:
 def test_constants_filled_in_are_as_compiled(cache: Path) -> None:
     """Code with filled in constants is, byte for byte, what the compiler makes of them."""
     script = f"""
-import sys
+import struct, sys
 sys.path.insert(0, {str(ROOT / "python")!r})
-from bpfduet import compiled, late_constants, paths
-text = (paths.TOOLS / "opensnoop.bpf.c").read_text()
-folders = [paths.HEADERS, paths.TOOLS]
-flags = ["-D__BCC__", *(f"-I{{folder}}" for folder in folders)]
-lib = compiled.library()
-source = compiled.Source(text, flags, folders, {{"filter_pid": 4242, "failed_only": True}}, [])
-entry = next(compiled.entries_of(source))
-assert entry.late["filter_pid"] == 4242 and entry.late["flag_mask"] == 0
+from bcc.libbcc import lib
+from bpfduet import paths
+from bpfduet.bcc import child, module
+compilation = child._Compilation(paths.TOOLS / "opensnoop.bpf.c", {{}}, {{}})
+plan = compilation._plans()[0]
+flags, marks = compilation._flags(plan)
+others = range(child._MARK, child._MARK + len(compilation._pinned))
 # more than 32 bits: clang loads smaller ones by another instruction
-constants = {{name: number << 40 | 1 for number, name in enumerate(sorted(entry.late), 1)}}
-marks = {{late_constants.placeholder(name): name for name in constants}}
+constants = {{name: number << 40 | 1 for number, name in enumerate(sorted(plan.late), 1)}}
 values = [f"-DDUET_LATE_{{name}}=,{{value}}ULL" for name, value in constants.items()]
-with open("/dev/null", "r+b", buffering=0) as null, compiled._headers_of(source):
-    kept = lib.compile(entry.text, entry.flags, marks, null)
-    plain = lib.compile(entry.text, entry.flags + values, {{}}, null)
-read = {{name for one in kept.functions for _, name in one.late}}
-assert {{"filter_pid", "filter_comm_1", "failed_only", "flag_mask"}} <= read <= set(constants), read
-filled = compiled.Module(lib, kept, constants)
-direct = compiled.Module(lib, plain, {{}})
-for one, other in zip(kept.functions, plain.functions):
-    raw, expected = bytearray(filled._code[one.name]), bytearray(direct._code[other.name])
+late = module.describe(lib, compilation._module(plan.text, flags), marks, others)
+plain = module.describe(lib, compilation._module(plan.text, flags + values), {{}}, others)
+read = {{name for one in late.functions for _, name in one.late}}
+assert {{"filter_pid", "filter_comm_1", "failed_only", "flag_mask"}} <= read, read
+for one, other in zip(late.functions, plain.functions):
+    raw, expected = bytearray(one.code), bytearray(other.code)
     assert one.maps == other.maps and one.name == other.name
+    for place, name in one.late:
+        if name in constants:
+            struct.pack_into("=i4xi", raw, 8 * place + 4, *struct.unpack("=ii", struct.pack("=Q", constants[name])))
     for place, _ in one.maps:       # other maps, of the same names
         raw[8 * place + 4:8 * place + 8] = expected[8 * place + 4:8 * place + 8] = bytes(4)
     print(one.name, len(raw), raw == expected, raw == one.code)

@@ -7,17 +7,17 @@ kernel has, the heads of its BPF functions and its attach calls are replaced, an
 """
 from __future__ import annotations
 
+import ctypes as ct
 import os
 import re
 import sys
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
 
 import bcc.containers  # noqa: E402
 from bpfduet import kernel_headers  # noqa: E402
-from bpfduet.attach import complete_uprobes  # noqa: E402
 
 # The arguments are kept from the entry of the call to its exit, where a kfunc would have both.
 OPEN_HEAD = '''
@@ -138,6 +138,23 @@ def source(tool: str, cgroup_id: str) -> str:
         if found != 1:
             raise LookupError(f"{tool}-bpfcc: '{pattern}' was found {found} times")
     return text
+
+
+def complete_uprobes() -> None:
+    """BCC 0.26 calls ``bpf_attach_uprobe`` without its last argument, the offset of a semaphore:
+    whatever is in the register is taken for it, and the kernel refuses a second probe at a place
+    that has another one."""
+    if getattr(bcc.lib.bpf_attach_uprobe, "__wrapped__", None):
+        return
+    call = ct.CFUNCTYPE(ct.c_int, ct.c_int, ct.c_int, ct.c_char_p, ct.c_char_p, ct.c_uint64,
+                        ct.c_int, ct.c_uint32)(
+        ct.cast(bcc.lib.bpf_attach_uprobe, ct.c_void_p).value or 0)
+
+    def complete(*arguments: Any) -> int:
+        return int(call(*arguments, *[0] * (7 - len(arguments))))
+
+    setattr(complete, "__wrapped__", call)
+    bcc.lib.bpf_attach_uprobe = complete
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from bpfduet.cgroup import own_cgroup
+from bpfduet.plain.cgroup import own_cgroup
 from frontends import FRONTENDS, SLOWNESS, WORKLOADS, Watched, run, seconds, watch
 from parity.same import masked
 

@@ -6,8 +6,8 @@ import ctypes as ct
 import os
 from typing import Any, List, Tuple
 
-from ..compiled import Compiled
 from ..libbpf import library
+from .module import Compiled
 from .objects import MapDefinition
 
 

@@ -28,16 +28,16 @@ from pathlib import Path
 from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set,
                     Tuple)
 
-from .. import bind, compiled, kernel_headers, late_constants, spec
-from ..attach import programs_of
-from ..bcc_frontend import described_types, pinned_sets
-from ..compiled import Compiled, NotCovered
+from .. import bind, kernel_headers, late_constants, spec
 from ..errors import Error, SpecError
 from ..model import Config
 from ..paths import COMMON, HEADERS, VERSION
-from . import FLAGS, FORMAT, complaints, explain, usdt
+from . import FLAGS, FORMAT, complaints, explain, module as modules, usdt
 from .btf import describe_maps
+from .layouts import described_types, pinned_sets
+from .module import Compiled, NotCovered
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
+from .programs import programs_of
 
 # exit statuses: it does not compile or has what no object holds, the spec does not fit
 COMPILER, SPEC = 1, 2
@@ -236,7 +236,7 @@ class _Compilation:
         if not module:
             raise self._failure()
         marks_of_maps = range(_MARK, _MARK + len(self._pinned))
-        found = compiled.describe(lib, module, marks, b"", marks_of_maps, typed=True)
+        found = modules.describe(lib, module, marks, marks_of_maps)
         btf, maps = describe_maps(lib, module, found)
         types = described_types(found.tables, self._pinned)
         constants = self._constants(plan)
@@ -248,7 +248,7 @@ class _Compilation:
     def _module(self, text: str, flags: List[str], debug: int = 0) -> Any:
         """What libbcc makes of a text; None if it does not compile."""
         from bcc.libbcc import lib
-        compiled.declare(lib)
+        modules.declare(lib)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
         text = self._before + complaints.numbered(text, str(self._source))
         return lib.bpf_module_create_c_from_string(text.encode(), debug, array, len(array), True,

@@ -12,7 +12,7 @@ import select
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union
 
 from ..errors import Error, SpecError, UsageError
 from ..paths import ROOT, find
@@ -50,7 +50,7 @@ def run(name: str, argv: Sequence[Argument]) -> int:
             if chosen.reply is not None:
                 return _print(chosen, chosen.reply)
             if log is not None:
-                _explain(source, entry, chosen, log)
+                _explain(source, entry, chosen, _read_log(log))
             loader = _loader()
             raw = _made(source, entry, raw, chosen)
         except UsageError as error:
@@ -152,8 +152,8 @@ def _made(source: Path, entry: Optional[kept.Entry], raw: Optional[bytes],
 
 def _probes(source: Path, choices: Choices) -> Dict[str, Tuple[usdt.Wanted, usdt.Identity]]:
     """The USDT probes that the programs of this run are for, and their binaries. Raises Error."""
-    from ..attach import programs_of, usdt_target
     from . import usdt
+    from .programs import programs_of
     entries = {program["name"]: program for program in choices.bound["programs"]}
     found = {}
     for program in programs_of(source.read_text()):
@@ -162,9 +162,8 @@ def _probes(source: Path, choices: Choices) -> Dict[str, Tuple[usdt.Wanted, usdt
             continue
         place = choices.place(entry)
         try:
-            target = place.get("target") or program.target
-            wanted = usdt.Wanted(*usdt_target(target, int(place.get("process", 0))),
-                                 target.rsplit(":", 2)[0])
+            wanted = usdt.wanted(place.get("target") or program.target,
+                                 lambda name: choices.binary(name, int(place.get("process", 0))))
             found[program.name] = wanted, usdt.look_up(wanted)
         except Error as error:
             raise Error(f"cannot attach {program.name} ({program.section}): {error}") from error
@@ -237,14 +236,24 @@ def _compile(source: Path, made: _Made, **more: object) -> bytes:
 # -- why the kernel refuses a source --------------------------------------------------------------
 
 
-def _explain(source: Path, entry: Optional[kept.Entry], choices: Choices, log: str) -> None:
-    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of
-    the verifier, which has the source's lines, if BCC's own loading is refused as well."""
+def _read_log(log: str) -> str:
+    """What the kernel has said. Raises Error."""
     try:
         with open(int(log), "rb") as file:
-            said = file.read().decode(errors="backslashreplace")
+            return file.read().decode(errors="backslashreplace")
     except (OSError, ValueError) as error:
         raise Error(f"{EXPLAIN} is for the engine alone: unset it") from error
+
+
+def explain(source: Path, argv: Sequence[Argument], said: str) -> NoReturn:
+    """Raise Error that says why the kernel has refused the object of ``object_for()``."""
+    from ..choices import Choices
+    _explain(source, kept.entry_of(source), Choices(source, argv), said)
+
+
+def _explain(source: Path, entry: Optional[kept.Entry], choices: Choices, said: str) -> NoReturn:
+    """Raise Error that says why the kernel has refused the object of this run: with BCC's log of
+    the verifier, which has the source's lines, if BCC's own loading is refused as well."""
     probes = _probes(source, choices)
     values: Dict[str, Any] = {**choices.constants(), "own_pid": os.getpid()}
     if choices.limited():

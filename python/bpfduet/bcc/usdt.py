@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..errors import Error
 
@@ -185,6 +185,14 @@ def _notes(content: bytes) -> Iterator[bytes]:
         if kind == _NT_STAPSDT and owner == b"stapsdt\0" and len(note) >= 24:
             yield note
         place = start + (size + 3 & ~3)
+
+
+def wanted(target: str, binary: Callable[[str], str]) -> Wanted:
+    """The probe that "BINARY:PROVIDER:PROBE" names; ``binary`` finds the file. Raises Error."""
+    parts = target.rsplit(":", 2)
+    if len(parts) != 3 or not all(parts):
+        raise Error(f"'{target}' is not BINARY:PROVIDER:PROBE")
+    return Wanted(os.path.abspath(binary(parts[0])), parts[1], parts[2], parts[0])
 
 
 def look_up(wanted: Wanted) -> Identity:

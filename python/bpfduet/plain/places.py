@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 import bcc
 
 from .. import features, libbpf
-from ..cgroup import hierarchy
+from .cgroup import hierarchy
 from ..errors import Error, UsageError
 from .records import table_of
 

@@ -18,7 +18,7 @@ import bcc
 
 from .. import bind, features, kernel_headers, spec
 from ..bcc import FLAGS
-from ..cgroup import Command, identify
+from .cgroup import Command, identify
 from ..errors import Error, UsageError
 from ..late_constants import configs_of, define
 from ..paths import COMMON, HEADERS, VERSION

@@ -12,8 +12,8 @@ import warnings
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-from .environment import given_environment
-from .errors import Error
+from ..environment import given_environment
+from ..errors import Error
 
 # linux/proc_ns.h: the inode of the initial cgroup namespace
 INIT_NAMESPACE = 0xEFFFFFFB
