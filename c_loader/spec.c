@@ -911,7 +911,7 @@ static void read_spec(struct reader *r, const struct json *root)
 		return;
 	}
 	if (!get_int(r, root, "bpfduet", INT64_MIN, INT64_MAX, &version) || version != 1) {
-		fail(r, "its version is not 1");
+		fail(r, "it is of another version of bpfduet: build the object again");
 		return;
 	}
 	spec->tool = need_string(r, root, "tool");

@@ -124,7 +124,7 @@ class Engine:
     def _begin(self, source: Optional[os.PathLike[str]]) -> None:
         self._call = _library()
         self._source = os.fsencode(source) if source else None
-        self._argv: Any = None
+        self._argv: List[Any] = []
         self._record: Any = None
         self._write: Any = None
         self._handle = self._call["new"]()
@@ -157,8 +157,9 @@ class Engine:
 
     def parse(self, argv: Sequence[bytes]) -> Optional[bytes]:
         """Read a command line; what --help and the like print, None of others. Raises UsageError."""
-        self._argv = (ct.c_char_p * (len(argv) + 1))(*argv)
-        result = self._check(self._call["parse"](self._handle, len(argv), self._argv))
+        words = (ct.c_char_p * (len(argv) + 1))(*argv)
+        self._argv.append(words)        # the engine reads them where they are
+        result = self._check(self._call["parse"](self._handle, len(argv), words))
         if result == _WRONG:
             raise UsageError(self._sentence())
         if result != _REPLY:

@@ -48,6 +48,7 @@ def fixture_public() -> Iterator[Callable[[str, str], List[Argument]]]:
             shutil.copy(BIN / tool, place / "bin")
         (place / "build/bin").mkdir(parents=True)
         shutil.copy(ROOT / "build/bin/bpfduet-loader", place / "build/bin")
+        shutil.copytree(ROOT / "build/lib", place / "build/lib")
         subprocess.run(["chmod", "-R", "a+rX", temporary], check=True)
 
         def public(frontend: str, tool: str) -> List[Argument]:

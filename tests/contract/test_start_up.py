@@ -555,10 +555,16 @@ for name in paths.names():
 
 
 def test_without_the_engine(cache: Path, tmp_path: Path) -> None:
-    """A package of Python alone: what is missing, and nothing is compiled. Its options are shown."""
+    """A package of Python alone: what is missing, and nothing is compiled."""
     tree = tmp_path / "tree"
     tree.mkdir()
     copy_tree(tree)
+    done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--", "true"])
+    assert (done.status, done.stdout) == (1, b"")
+    assert one_sentence(done, "opensnoop") == (
+        f"the engine is missing ({tree}/build/lib/libbpfduet.so.0): 'make' builds it, "
+        "'make install' installs it")
+    shutil.copytree(ROOT / "build/lib", tree / "build/lib")
     done = finished([str(tree / "bpfduet"), "run", "opensnoop", "--", "true"])
     assert (done.status, done.stdout) == (1, b"")
     assert one_sentence(done, "opensnoop") == (
