@@ -45,8 +45,7 @@ __attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_pri
 	return n;
 }
 
-/* Take what libbpf says in this thread from now on as `k`'s; NULL: as nobody's. */
-static void listen_for(struct kernel_half *k)
+void kernel_half__listen(struct kernel_half *k)
 {
 	speaks = k;
 	libbpf_set_print(collect_message);
@@ -562,11 +561,9 @@ bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,
 		k->tell(k->ctx, compiler.data, compiler.len);
 		buf__free(&compiler);
 	}
-	listen_for(k);
 	result = load_without_btf(k, elf, size, options, limit, foreign, error);
 	if (result == REFUSED)
 		result = load_image(k, elf, size, options, limit, foreign, false, error);
-	listen_for(NULL);
 	return result == LOADED;
 }
 
@@ -644,8 +641,8 @@ static bool attach_foreign(struct kernel_half *k, const char *tool, struct buf *
 	return k->attached.n;
 }
 
-static bool attach_all(struct kernel_half *k, const struct places *places, bool foreign,
-		       struct buf *error)
+bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
+			 struct buf *error)
 {
 	const char *folder = options__role_text(places->options, ROLE_PIN);
 	const struct spec *spec = places->options->spec;
@@ -663,17 +660,6 @@ static bool attach_all(struct kernel_half *k, const struct places *places, bool 
 			return false;
 	}
 	return true;
-}
-
-bool kernel_half__attach(struct kernel_half *k, const struct places *places, bool foreign,
-			 struct buf *error)
-{
-	bool ok;
-
-	listen_for(k);
-	ok = attach_all(k, places, foreign, error);
-	listen_for(NULL);
-	return ok;
 }
 
 void kernel_half__detach(struct kernel_half *k)

@@ -43,6 +43,9 @@ struct limit {
 bool elf__find_section(const void *elf, size_t size, const char *wanted, const char **text,
 		       size_t *len);
 
+/* What libbpf says in this thread from now on is `k`'s; NULL: nobody's. */
+void kernel_half__listen(struct kernel_half *k);
+
 /* Open, set constants and sizes, load. `k` is all zero but for `caller`. `foreign` objects
  * hold no spec and are taken as they are. */
 bool kernel_half__load(struct kernel_half *k, const void *elf, size_t size,

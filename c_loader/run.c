@@ -457,7 +457,12 @@ static bool start(struct run *run)
 
 int run__start(struct run *run)
 {
-	if (start(run))
+	bool ok;
+
+	kernel_half__listen(&run->kernel);
+	ok = start(run);
+	kernel_half__listen(NULL);
+	if (ok)
 		return 0;
 	return run->kernel.refused && !run->error.len ? BPFDUET_REFUSED : -1;
 }

@@ -17,7 +17,7 @@ from typing import Callable, Dict, List, Sequence, Tuple
 
 import pytest
 
-from bpfduet.bcc import objects
+from bpfduet.bcc import objects, quick
 from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
                        start, watch)
 from parity.same import STAMP, masked
@@ -438,9 +438,11 @@ print([link for link in links if "bpf" in link])
 
 
 def a_program_without_an_end(path: Path) -> None:
-    """Its last instruction is none that the kernel knows."""
-    before, end, after = path.read_bytes().rpartition(b"\x95" + bytes(7))
-    path.write_bytes(before + bytes(len(end)) + after)
+    """In the place of exits are instructions that the kernel does not know."""
+    raw = quick.unsealed(path.read_bytes())
+    assert raw
+    raw = raw.replace(b"\x95" + bytes(7), bytes(8))
+    path.write_bytes(raw + quick.seal(raw))
 
 
 @pytest.mark.parametrize("spoil, says", [
