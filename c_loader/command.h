@@ -9,26 +9,27 @@
 
 /* Shared with the child that becomes COMMAND. */
 struct gate {
-	atomic_bool waiting; /* the child, for the other one */
 	atomic_bool moved; /* it is in its cgroup */
 };
 
 /* `-- COMMAND`: a child in a cgroup (v2) of its own, held back until it may go. */
 struct command {
 	pid_t pid; /* 0 if there is none, or it has been waited for */
+	bool going; /* it was let run */
 	bool asked; /* to end */
 	struct gate *gate;
 	int pid_fd; /* readable when it has ended */
-	int go_fd, failure_fd;
+	int failure_fd;
 	char *folder; /* of its cgroup */
-	int folder_fd, parent_fd; /* of the folder and of that above it */
+	int folder_fd, parent_fd; /* of the folder, with a lock on it, and of that above it */
 };
 
 extern const struct command COMMAND_NONE;
 
 /*
  * `command` is COMMAND_NONE before. Make the cgroup below `parent` (NULL: below that of this
- * process) and the child that waits in it. false with one sentence; command__close() in any case.
+ * process), after those that killed runs have left there are removed, and the child, which is
+ * killed if this thread ends before it. false with one sentence; command__close() in any case.
  */
 bool command__start(struct command *command, char **argv, const char *parent, struct buf *error);
 
