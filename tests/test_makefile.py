@@ -50,7 +50,7 @@ def test_says_which_headers_are_missing() -> None:
     """Compilers are there, but not the libraries' packages."""
     done = make("/usr/sbin:/usr/bin:/sbin:/bin", "CC=cc -nostdinc")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert " not found: bpf/libbpf.h libelf.h zlib.h jansson.h. " in done.stderr
+    assert " not found: bpf/libbpf.h libelf.h zlib.h jansson.h libiberty/demangle.h. " in done.stderr
 
 
 def test_nothing_is_missing() -> None:

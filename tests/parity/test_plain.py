@@ -682,4 +682,4 @@ def test_nothing_shared() -> None:
     loaded = set(done.stdout.decode().split())
     assert not loaded & {f"bpfduet.{name}" for name in (
         "render", "columns", "reports", "stacks", "symbols", "attach", "runner", "tool", "bcc_frontend",
-        "compiled", "decode", "flame", "demangle")}
+        "compiled", "decode", "flame")}
