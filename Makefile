@@ -41,14 +41,13 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror)
 # Each object says what it was made of.
 DEPENDENCIES = -MMD -MP -MF $(@:.o=.d)
-override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
+override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -iquote c_loader -I$(BUILD)/bpf \
 	-DDUET_VERSION='"$(shell cat VERSION)"'
 PACKAGES := libbpf libelf jansson zlib
 LIBS = $(eval LIBS := $(or $(shell pkg-config --libs $(PACKAGES) 2>/dev/null),-lbpf -lelf -ljansson -lz))$(LIBS)
 STATIC_LIBS = $(eval STATIC_LIBS := $(or $(shell pkg-config --static --libs $(PACKAGES) 2>/dev/null),$(LIBS)))$(STATIC_LIBS)
 # Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
-# The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
-STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
+STACKS_LIBS := -Wl,-u,duet_stacks -liberty
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
 # The shared library (c_loader/bpfduet.h, docs/library.md).
 SONAME := libbpfduet.so.0
@@ -70,8 +69,9 @@ ifneq ($(filter-out deps demo check check-native check-vm vm-shell bench bench-s
 HASH := \#
 ABSENT := $(shell for program in $(foreach name,CC AR CLANG LLVM_OBJCOPY BPFTOOL PYTHON,$(firstword $($(name)))); do \
 	command -v $$program >/dev/null || echo $$program; done)
-ABSENT := $(or $(ABSENT),$(shell printf '$(HASH)if !__has_include(<%s>)\n%s\n$(HASH)endif\n' \
-	$(foreach header,bpf/libbpf.h libelf.h zlib.h jansson.h,$(header) $(header)) | $(CC) $(CFLAGS) -E -P -x c - 2>/dev/null))
+ABSENT := $(or $(ABSENT),$(shell printf '$(HASH)if !__has_include(<%s>) && !__has_include(<%s>)\n%s\n$(HASH)endif\n' \
+	$(foreach header,bpf/libbpf.h libelf.h zlib.h jansson.h libiberty/demangle.h,$(header) $(notdir $(header)) $(header)) | \
+	$(CC) $(CFLAGS) -E -P -x c - 2>/dev/null))
 $(if $(ABSENT),$(error not found: $(ABSENT). "make deps" installs what a build needs, "make demo" also builds and shows it))
 endif
 

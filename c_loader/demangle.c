@@ -1,136 +1,187 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "demangle.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#if __has_include(<libiberty/demangle.h>)
+#include <libiberty/demangle.h>
+#else
+#include <demangle.h> /* where Fedora has it */
+#endif
 
 #include "buf.h"
-#include "rust_v0.h"
 
-#define RUST_HASH_LEN 17 /* h and 16 digits */
+/*
+ * A program that is traced chooses its names, and a few bytes can stand for gigabytes, or for
+ * years of work. What is beyond one of these limits is not demangled. The library has some of its
+ * own: 1024 bytes for a C++ name, 1024 parts within each other for both languages.
+ */
+#define MAX_MANGLED 4096
+#define MAX_DEMANGLED (16 << 10)
+#define MAX_WAYS (1 << 20)
+#define MAX_SUBSTITUTIONS 1024
 
-/* Of the C++ library. */
-char *__cxa_demangle(const char *mangled, char *buffer, size_t *size, int *status);
+#define DECIMAL "0123456789"
+#define HEX DECIMAL "abcdef"
+#define BASE_36 DECIMAL "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define BASE_62 BASE_36 "abcdefghijklmnopqrstuvwxyz"
 
-static bool is_hex(char c)
+typedef int demangler(const char *name, int options, demangle_callbackref callback, void *opaque);
+
+struct answer {
+	struct buf text;
+	jmp_buf stop;
+	bool given_up;
+	bool keeps_memory; /* the library does, while it hands over a part that is not ASCII */
+};
+
+static bool is_base_62(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+	return c && strchr(BASE_62, c);
 }
 
-static bool is_rust_hash(const char *part, size_t len)
+static bool is_ascii(const char *text, size_t len)
 {
-	size_t i;
+	while (len && (unsigned char)text[len - 1] < 0x80)
+		len--;
+	return !len;
+}
 
-	if (len != RUST_HASH_LEN || part[0] != 'h')
+/*
+ * The library cannot be told to stop, but it may be left: it has no state, and its one piece of
+ * memory is a Rust identifier that was not ASCII. The part after such a one is ASCII again.
+ */
+static void collect(const char *text, size_t len, void *opaque)
+{
+	struct answer *answer = opaque;
+
+	if (!answer->given_up && len <= MAX_DEMANGLED - answer->text.len) {
+		buf__write(&answer->text, text, len);
+		if (!answer->text.failed)
+			return;
+	}
+	answer->given_up = true;
+	if (!answer->keeps_memory || is_ascii(text, len))
+		longjmp(answer->stop, 1);
+}
+
+static bool ask(demangler *library, const char *name, struct answer *answer)
+{
+	answer->text.len = 0;
+	if (setjmp(answer->stop))
 		return false;
-	for (i = 1; i < len; i++) {
-		if (!is_hex(part[i]))
+	return library(name, DMGL_PARAMS | DMGL_ANSI, collect, answer) && !answer->given_up;
+}
+
+/*
+ * Nothing is called while the library looks for a pack in what a name repeats by substitutions
+ * (S_, S0_, ...), nor while it reads a conversion's template arguments, at each level twice. So
+ * count in how many ways a part can be reached. An identifier may look like a substitution; then
+ * there are fewer.
+ */
+static bool is_cplusplus_bounded(const char *name)
+{
+	unsigned short uses[MAX_SUBSTITUTIONS] = { 0 };
+	bool converts = strstr(name, "cv");
+	uint64_t ways = 1;
+	size_t digits, i, n;
+	const char *p;
+
+	for (p = name; *p && ways <= MAX_WAYS; p++) {
+		if (*p == 'T' && converts) {
+			digits = strspn(p + 1, DECIMAL);
+			if (p[1 + digits] == '_' && p[2 + digits] == 'I')
+				ways *= 2;
+		}
+		if (*p != 'S')
+			continue;
+		digits = strspn(p + 1, BASE_36);
+		if (p[1 + digits] != '_')
+			continue;
+		for (i = 0, n = 0; i < digits && n < MAX_SUBSTITUTIONS; i++)
+			n = n * 36 + (size_t)(strchr(BASE_36, p[1 + i]) - BASE_36);
+		if (digits)
+			n++;
+		/* a name of the library's length has no such */
+		if (n >= MAX_SUBSTITUTIONS)
+			continue;
+		ways = ways / (1 + uses[n]) * (2 + uses[n]);
+		uses[n]++;
+	}
+	return ways <= MAX_WAYS;
+}
+
+/*
+ * Nothing is called either while the library counts lifetimes that are not shown: those in the
+ * place of an implementation. They come behind a type's F or D, as G and a number to base 62. No
+ * more than 11 are let in. The same letters in a crate's hash (Cs, base 62, _) are no lifetimes;
+ * the hash is not shown and may as well be zeros.
+ */
+static bool is_rust_bounded(char *name)
+{
+	char *p, *hash = NULL;
+	size_t digits;
+
+	for (p = name; *p; p++) {
+		if (!is_base_62(*p))
+			hash = NULL;
+		if (p[0] == 'C' && p[1] == 's')
+			hash = p + 2;
+		if ((p[0] != 'F' && p[0] != 'D') || p[1] != 'G')
+			continue;
+		digits = strspn(p + 2, BASE_62);
+		if (p[2 + digits] != '_' || !digits || (digits == 1 && strspn(p + 2, DECIMAL)))
+			continue;
+		if (!hash || !strspn(p + 2 + digits + 1, DECIMAL))
 			return false;
+		memset(hash, '0', (size_t)(p + 2 + digits - hash));
 	}
 	return true;
 }
 
-/* Undo an escape at `part`; its length, 0 if there is none. */
-static size_t put_rust_special(struct buf *out, const char *part, size_t len)
+/* The library shows a number of more than 64 bits without its first digit. */
+static bool has_wide_number(const char *name)
 {
-	static const char *const escapes[][2] = {
-		{ "$SP$", "@" }, { "$BP$", "*" }, { "$RF$", "&" }, { "$LT$", "<" },
-		{ "$GT$", ">" }, { "$LP$", "(" }, { "$RP$", ")" }, { "$C$", "," },
-	};
-	char text[4];
-	unsigned long code;
-	size_t i, n;
+	size_t digits;
 
-	if (len >= 2 && !memcmp(part, "..", 2)) {
-		buf__puts(out, "::");
-		return 2;
+	for (; *name; name += digits ? digits : 1) {
+		digits = strspn(name, HEX);
+		if (digits > 16 && name[digits] == '_')
+			return true;
 	}
-	for (i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++) {
-		n = strlen(escapes[i][0]);
-		if (len >= n && !memcmp(part, escapes[i][0], n)) {
-			buf__puts(out, escapes[i][1]);
-			return n;
-		}
-	}
-	if (len < 4 || memcmp(part, "$u", 2))
-		return 0;
-	for (n = 2; n < len && n < 8 && is_hex(part[n]);)
-		n++;
-	if (n == 2 || n == len || part[n] != '$')
-		return 0;
-	code = strtoul(part + 2, NULL, 16);
-	if (!code || (code >= 0xd800 && code <= 0xdfff) || code >= 0x110000)
-		return 0;
-	buf__write(out, text, utf8__encode(text, (uint32_t)code));
-	return n + 1;
-}
-
-static void put_rust_identifier(struct buf *out, const char *part, size_t len)
-{
-	size_t i = 0, n;
-
-	/* An identifier cannot begin with $. */
-	if (len >= 2 && !memcmp(part, "_$", 2))
-		i = 1;
-	for (; i < len; i += n) {
-		n = put_rust_special(out, part + i, len - i);
-		if (!n) {
-			buf__putc(out, part[i]);
-			n = 1;
-		}
-	}
-}
-
-/*
- * _ZN, identifiers each with its length before it, the last one a hash, E; then perhaps a suffix
- * of LLVM's.
- */
-static char *demangle_rust(const char *name)
-{
-	const char *end = name + strlen(name), *p = name + 3, *part;
-	struct buf out = { 0 };
-	bool hash = false;
-	size_t parts = 0, len, digits;
-	char *result = NULL;
-
-	if (strncmp(name, "_ZN", 3))
-		return NULL;
-	while (*p != 'E') {
-		digits = strspn(p, "0123456789");
-		if (!digits || digits > 6 || *p == '0')
-			goto cleanup;
-		len = strtoul(p, NULL, 10);
-		part = p + digits;
-		if (len >= (size_t)(end - part))
-			goto cleanup;
-		p = part + len;
-		hash = is_rust_hash(part, len);
-		if (hash && *p == 'E')
-			break;
-		if (parts++)
-			buf__puts(&out, "::");
-		put_rust_identifier(&out, part, len);
-	}
-	if (!hash || !parts || (p[1] && p[1] != '.'))
-		goto cleanup;
-	buf__putc(&out, '\0');
-	if (!out.failed) {
-		result = out.data;
-		out.data = NULL;
-	}
-cleanup:
-	buf__free(&out);
-	return result;
+	return false;
 }
 
 char *demangle(const char *name)
 {
-	char *result;
+	size_t len = strnlen(name, MAX_MANGLED + 1);
+	char copy[MAX_MANGLED + 1], *result = NULL;
+	struct answer answer = { 0 };
+	bool known = false;
 
-	if (!strncmp(name, "_R", 2))
-		return rust_v0__demangle(name);
-	if (strncmp(name, "_Z", 2))
+	if (len > MAX_MANGLED)
 		return NULL;
-	result = demangle_rust(name);
-	return result ? result : __cxa_demangle(name, NULL, NULL, NULL);
+	memcpy(copy, name, len + 1);
+	if (!strncmp(name, "_R", 2)) {
+		answer.keeps_memory = true;
+		known = !has_wide_number(copy) && is_rust_bounded(copy) &&
+			ask(rust_demangle_callback, copy, &answer);
+	} else if (!strncmp(name, "_Z", 2)) {
+		/* Rust's older names are C++ names, too. */
+		known = ask(rust_demangle_callback, name, &answer) ||
+			(is_cplusplus_bounded(name) &&
+			 ask(cplus_demangle_v3_callback, name, &answer));
+	}
+	/* A crate may be called nothing. */
+	known = known && answer.text.len;
+	buf__putc(&answer.text, '\0');
+	if (known && !answer.text.failed) {
+		result = answer.text.data;
+		answer.text.data = NULL;
+	}
+	buf__free(&answer.text);
+	return result;
 }

@@ -17,8 +17,6 @@ import stat
 import struct
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from .demangle import demangle
-
 Symbol = Tuple[int, int, bytes]     # first address, size, name
 
 # A process may write what it likes into its perf map.
@@ -50,13 +48,13 @@ class SymbolTable:
         self._symbols = [best[start] for start in self._starts]
 
     def find(self, address: int) -> Optional[bytes]:
-        """The name of the innermost symbol that holds an address, demangled."""
+        """The name of the innermost symbol that holds an address."""
         index = bisect.bisect_right(self._starts, address) - 1
         nearest = index
         while index >= 0:
             start, size, name = self._symbols[index]
             if address < start + size:
-                return demangle(name)
+                return name
             # One that ends before the nearest begins holds none of what follows it.
             if start + size < self._starts[nearest]:
                 return None
