@@ -383,7 +383,8 @@ static bool set_timer(struct run *run)
 		next = run->look_ns;
 	if (streams(run) && run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS < next)
 		next = run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS;
-	if (run->batch <= 0 || run->unwanted)
+	/* At once is 1: a timer that is set to 0 never fires. */
+	if (run->batch <= 0 || run->unwanted || !next)
 		next = 1;
 	if (next != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(next / NS_PER_S);
