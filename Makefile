@@ -123,8 +123,8 @@ $(BUILD)/c/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
-$(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
+$(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ic_loader
+$(BUILD)/c/flame.o: c_loader/flame.css c_loader/flame.js
 
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@

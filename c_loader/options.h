@@ -34,7 +34,7 @@ enum options_result {
 
 /*
  * Read a command line (without the program's name). Borrows argv. The options must be freed
- * whatever the result. The same sentences as the Python frontend's.
+ * whatever the result.
  */
 enum options_result options__parse(struct options *options, const struct spec *spec, int argc,
 				   char **argv, struct buf *out, struct buf *err);

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""The command line of a tool, out of its bound spec; the C frontend has the same sentences."""
+"""The command line of a tool, out of its bound spec, for the Python API."""
 from __future__ import annotations
 
 import os
 import re
 import stat
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Set, Tuple, Union
 
-from . import users
+from . import users, values
 from .errors import UsageError
-from .regex import Regex
-from .text import escape
-
-Value = Union[int, bytes]
-Bound = Dict[str, Any]
-
-_NUMBER = re.compile(rb"([+-]?)(?:0[xX]([0-9a-fA-F]+)|([0-9]+))")
-_MOST_CHOICES = 8
+from .values import Bound, Value, number_of, numbers_of, show
 
 
 @dataclass
@@ -47,11 +40,6 @@ class Options:
         """Whether all conditions of a ``when`` list hold."""
         return all((name.lstrip("!") in self.given) != name.startswith("!") for name in when)
 
-    @property
-    def format(self) -> str:
-        """"text", "json" or "csv"."""
-        return ("text", "json", "csv")[int(self.roles.get("format", 0))]
-
 
 def parse(bound: Bound, argv: Sequence[Union[str, bytes]]) -> Options:
     """Parse the arguments (without the program's name) as getopt_long does. Raises UsageError."""
@@ -60,16 +48,11 @@ def parse(bound: Bound, argv: Sequence[Union[str, bytes]]) -> Options:
 
 def parse_value(option: Bound, text: bytes) -> Value:
     """The value of one argument. Raises UsageError."""
-    value = _PARSERS[option["type"]](option, text)
-    if option.get("min") is not None:
-        low, high = int(option["min"]), int(option["max"])
-        numbers: Sequence[Optional[int]] = [value] if isinstance(value, int) else numbers_of(text)
-        if any(number is not None and not low <= number <= high for number in numbers):
-            raise UsageError(f"'{_show(text)}' is out of range for '--{option['name']}' "
-                             f"({low} to {high})")
-    if option.get("role") == "buffer" and value & (value - 1):  # type: ignore[operator]
-        raise UsageError(f"'{_show(text)}' is not a power of two for '--{option['name']}'")
-    return value
+    if option["type"] == "disk":
+        return values.parse(option, b"%d" % _disk_of(text))
+    if option["type"] == "user" and number_of(text) is None:
+        return values.parse(option, b"%d" % _uid_of(text))
+    return values.parse(option, text)
 
 
 def fill(bound: Bound, options: Options, text: str) -> Tuple[bytes, bool]:
@@ -88,132 +71,21 @@ def fill(bound: Bound, options: Options, text: str) -> Tuple[bytes, bool]:
     return re.sub(rb"\{([^{}]*)\}", typed, text.encode()), complete
 
 
-def banner(bound: Bound, options: Options) -> List[bytes]:
-    """The lines that a tool shows on stderr once it traces; none but in text format."""
-    if options.format != "text":
-        return []
-    lines, begun = [], b""
-    for line in bound.get("banner") or []:
-        if options.holds(line.get("when") or []):
-            begun += escape(fill(bound, options, line["text"])[0])
-            if not line.get("more"):
-                lines.append(begun)
-                begun = b""
-    return lines
+def _uid_of(name: bytes) -> int:
+    uid = users.uid_of(name)
+    if uid is None:
+        raise UsageError(f"no such user '{show(name)}'")
+    return uid
 
 
-def _show(text: bytes) -> str:
-    return escape(text).decode()
-
-
-# -- values by type ---------------------------------------------------------------------
-
-def _number(text: bytes) -> Optional[int]:
-    match = _NUMBER.fullmatch(text)
-    if not match:
-        return None
-    # 64 bits have 20 digits; more than 30 say no more than that it is too large
-    digits = (match[2] or match[3]).lstrip(b"0")[:30] or b"0"
-    number = int(digits, 16 if match[2] else 10)
-    return -number if match[1] == b"-" else number
-
-
-def numbers_of(text: bytes) -> List[Optional[int]]:
-    """The numbers of "80,443"; None for what is none."""
-    return [_number(word) for word in text.split(b",")]
-
-
-def _parse_int(option: Bound, text: bytes) -> Value:
-    number = _number(text)
-    if number is None:
-        raise UsageError(f"'{_show(text)}' is not a number for '--{option['name']}'")
-    return number
-
-
-def _parse_string(option: Bound, text: bytes) -> Value:
-    config = option.get("config")
-    if config and len(text) >= config["size"]:
-        raise UsageError(f"'{_show(text)}' is too long for '--{option['name']}' "
-                         f"(at most {config['size'] - 1} bytes)")
-    match = option.get("match")
-    if match and match["how"] == "regex":
-        try:
-            Regex(text)
-        except ValueError as error:
-            raise UsageError(
-                f"bad pattern '{_show(text)}' for '--{option['name']}'") from error
-    return text
-
-
-def _parse_numbers(option: Bound, text: bytes) -> Value:
-    if None in numbers_of(text):
-        raise UsageError(f"'{_show(text)}' is no list of numbers for '--{option['name']}'")
-    return text
-
-
-def _parse_path(_option: Bound, text: bytes) -> Value:
-    return text
-
-
-def _parse_user(_option: Bound, text: bytes) -> Value:
-    number = _number(text)
-    if number is None:
-        number = users.uid_of(text)
-    if number is None:
-        raise UsageError(f"no such user '{_show(text)}'")
-    return number
-
-
-def _parse_disk(_option: Bound, text: bytes) -> Value:
+def _disk_of(name: bytes) -> int:
     try:
-        found = os.stat(b"/dev/" + text)
+        found = os.stat(b"/dev/" + name)
     except (OSError, ValueError):
         found = None
     if found is None or not stat.S_ISBLK(found.st_mode):
-        raise UsageError(f"no such disk '{_show(text)}'")
+        raise UsageError(f"no such disk '{show(name)}'")
     return os.major(found.st_rdev) << 20 | os.minor(found.st_rdev)
-
-
-def _parse_named(option: Bound, text: bytes) -> Value:
-    """errno, syscall, signal."""
-    kind = option["type"]
-    number = _number(text)
-    if number is not None:
-        return abs(number) if kind == "errno" else number
-    choices = option["choices"]
-    name = text.decode("utf-8", "surrogateescape")
-    for candidate in (name, "SIG" + name) if kind == "signal" else (name,):
-        if candidate in choices:
-            return int(choices[candidate])
-    raise UsageError(f"no such {kind} '{_show(text)}'")
-
-
-def _choice(option: Bound, text: bytes) -> int:
-    choices = option["choices"]
-    name = text.decode("utf-8", "surrogateescape")
-    if name not in choices:
-        known = f" ({', '.join(choices)})" if len(choices) <= _MOST_CHOICES else ""
-        raise UsageError(f"'{_show(text)}' is not a value of '--{option['name']}'{known}")
-    return int(choices[name])
-
-
-def _parse_choice(option: Bound, text: bytes) -> Value:
-    return _choice(option, text)
-
-
-def _parse_flags(option: Bound, text: bytes) -> Value:
-    value = 0
-    for name in text.split(b"|"):
-        value |= _choice(option, name)
-    return value
-
-
-_PARSERS = {
-    "int": _parse_int, "string": _parse_string, "path": _parse_path, "user": _parse_user,
-    "errno": _parse_named, "syscall": _parse_named, "signal": _parse_named,
-    "flags": _parse_flags, "choice": _parse_choice, "numbers": _parse_numbers,
-    "disk": _parse_disk,
-}
 
 
 # -- the command line ---------------------------------------------------------------------
@@ -250,7 +122,7 @@ class _Parser:
             elif arguments:
                 self._argument(self._by_name[arguments.pop()], word)
             else:
-                raise UsageError(f"unexpected argument '{_show(word)}'")
+                raise UsageError(f"unexpected argument '{show(word)}'")
         if options.reply is None:
             self._check_required()
         return options
@@ -275,9 +147,9 @@ class _Parser:
             return self._by_name[name]
         found = [option for known, option in self._by_name.items() if known.startswith(name)]
         if not found:
-            raise UsageError(f"unknown option '--{_show(name)}'")
+            raise UsageError(f"unknown option '--{show(name)}'")
         if len(found) > 1:
-            raise UsageError(f"option '--{_show(name)}' is ambiguous")
+            raise UsageError(f"option '--{show(name)}' is ambiguous")
         return found[0]
 
     def _letters(self, word: bytes, rest: List[bytes]) -> None:
@@ -285,7 +157,7 @@ class _Parser:
             letter = word[index:index + 1]
             option = self._by_letter.get(letter)
             if option is None:
-                raise UsageError(f"unknown option '-{_show(letter)}'")
+                raise UsageError(f"unknown option '-{show(letter)}'")
             if option["type"] != "flag":
                 attached = word[index + 1:]
                 self._argument(option, attached or self._next(option, rest))

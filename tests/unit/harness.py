@@ -5,16 +5,14 @@ A document is what tests/unit/c/render_driver.c reads: bound spec, arguments, cl
 """
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from bpfduet import bind, options, render, spec
+from bpfduet import bind, spec
 from bpfduet.model import Config, Field, MapInfo, Types
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +27,7 @@ Bound = Dict[str, Any]
 Step = Dict[str, Any]
 Document = Dict[str, Any]
 Answer = Tuple[int, bytes, bytes]
-Stack = Tuple[Sequence[Sequence[str]], int]     # (kind, name) from the outermost inwards; value
+Stack = Tuple[Sequence[str], int]   # kind ("c", "u", "k") and name, from the outermost inwards; value
 Symbol = Sequence[Any]                          # first address, size, name
 
 
@@ -194,9 +192,26 @@ def run(documents: Sequence[Document]) -> List[Answer]:
     return answers
 
 
+class Usage(Exception):
+    """A command line that the engine refuses; as text, its sentence."""
+
+
+def parse(bound: Bound, *argv: str) -> Dict[str, Any]:
+    """What a command line means: ``given``, ``values`` by option, ``configs`` (hex) by constant and
+    ``command``. Strings are as in JSON output. Raises Usage."""
+    (status, stdout, stderr), = run([document(bound, argv, [{"options": True}])])
+    if status == 2:
+        match = re.fullmatch(r"(.*?): (.*)\nTry '\1 --help' for more information\.\n", stderr.decode())
+        assert match and stdout == b"", (stdout, stderr)
+        raise Usage(match[2])
+    assert status == 0, stderr
+    found: Dict[str, Any] = json.loads(stdout.splitlines()[-1])
+    return found
+
+
 def draw(title: str, unit: str, stacks: Iterable[Stack]) -> bytes:
     """The flame graph of stacks."""
-    lines = "".join("\t".join([*(kind + name for kind, name in frames), str(value)]) + "\n"
+    lines = "".join("\t".join([*frames, str(value)]) + "\n"
                     for frames, value in stacks)
     return subprocess.run([STACKS_DRIVER, title, unit], input=lines.encode(),
                           stdout=subprocess.PIPE, check=True).stdout
@@ -210,63 +225,3 @@ def find_symbols(symbols: Iterable[Symbol], addresses: Iterable[int],
     done = subprocess.run([STACKS_DRIVER, "--symbols", *["latest"][:latest]], check=True,
                           input="\n".join(lines).encode() + b"\n", stdout=subprocess.PIPE)
     return [None if name == "-" else name for name in done.stdout.decode().splitlines()]
-
-
-run_c = run
-
-
-# -- both renderers ------------------------------------------------------------------------------
-
-def run_python(document: Document) -> Answer:
-    """(status, stdout, stderr) of the Python frontend."""
-    before = os.environ.get("TZ")
-    os.environ.update(document.get("env", {}))
-    time.tzset()
-    try:
-        return _run_python(document)
-    finally:
-        if before is None:
-            os.environ.pop("TZ", None)
-        else:
-            os.environ["TZ"] = before
-        time.tzset()
-
-
-def _run_python(document: Document) -> Answer:
-    bound = document["bound"]
-    tool = bound["tool"].encode()
-    out = io.BytesIO()
-    errors = b""
-    try:
-        parsed = options.parse(bound, document["argv"])
-    except options.UsageError as error:
-        sentence = str(error).encode()
-        return 2, b"", b"%b: %b\nTry '%b --help' for more information.\n" % (tool, sentence, tool)
-    if parsed.reply is not None:
-        return 0, parsed.reply, b""
-    clock = document["clock"]
-    renderer = render.Renderer(bound, parsed, out, render.Clock(
-        int(clock["start_mono_ns"]), int(clock["wall_minus_mono_ns"]),
-        lambda: int(clock["now_wall_ns"])))
-    renderer.begin()
-    for step in document["steps"]:
-        if "event" in step:
-            renderer.event(bytes.fromhex(step["event"]))
-        elif "report" in step:
-            renderer.report(step["report"], [
-                (bytes.fromhex(key), [bytes.fromhex(value) for value in values])
-                for key, values in step["entries"]])
-        elif "trace" in step:
-            renderer.trace(step["trace"].encode())
-        else:
-            errors += _lost(renderer, step.get("kind", "records"), step["lost"])
-    if renderer.dropped:
-        errors += _lost(renderer, "records", renderer.dropped)
-    renderer.flush()
-    return 0, out.getvalue(), errors
-
-
-def _lost(renderer: render.Renderer, kind: str, count: int) -> bytes:
-    """Tell of loss as the run loop does; returns the line for stderr."""
-    line = renderer.lost(kind, count)
-    return line + b"\n" if line else b""

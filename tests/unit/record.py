@@ -9,8 +9,8 @@ Files are lists of objects, of four forms:
 
 - vectors/NAME.json: for the spec specs/NAME.toml, arguments, steps with their values by field
   name, and what must come out;
-- golden/flame.json: title, unit, stacks ([[kind, name], ...], value) and the graph's lines, its
-  style and script left out;
+- golden/flame.json: title, unit, stacks (frames, each with its kind in front, and a value), and
+  the graph's lines, its style and script left out;
 - golden/symbols.json: symbols (first address, size, name), ``latest``, and the name of each
   address from 0 on, null for none;
 - all others of golden/: a bound spec and steps as tests/unit/c/render_driver.c reads them, and

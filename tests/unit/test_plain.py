@@ -221,5 +221,5 @@ def test_source_files() -> None:
     folder = Path(options.__file__).parent
     for path in folder.glob("*.py"):
         text = path.read_text()
-        for name in ("render", "columns", "runner", "tool", "attach", "bcc_frontend", "compiled"):
+        for name in ("tool", "attach", "bcc_frontend", "compiled"):
             assert f"from ..{name} " not in text and f"import {name}" not in text

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Runs the option parser and the renderers on a JSON document, without a kernel:
+ * Runs the option parser and the renderer on a JSON document, without a kernel:
  * what a tool would print for given records and maps. The form:
  *
  * {"bound": SPEC, "argv": [HEX, ...], "clock": {"start_mono_ns", "wall_minus_mono_ns",
