@@ -126,8 +126,8 @@ $(BUILD)/c/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
-$(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
+$(BUILD)/c/flame.o $(BUILD)/pic/flame.o: override CFLAGS += -Wa,-Ic_loader
+$(BUILD)/c/flame.o: c_loader/flame.css c_loader/flame.js
 
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
@@ -138,8 +138,6 @@ $(BUILD)/pic/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fPIC -fvisibility=hidden $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/pic/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
-$(BUILD)/pic/flame.o: $(wildcard python/bpfduet/data/flame.*)
 
 $(BUILD)/pic/libbpf.a: $(wildcard $(shell $(CC) -print-file-name=libbpf.a 2>/dev/null))
 	@mkdir -p $(@D)

@@ -9,7 +9,7 @@
 /* Frames of less than one of so many parts of the whole are too narrow to see. */
 #define PARTS 20000
 
-/* The files that the Python frontend reads. */
+/* Style and script of the graph, files of this folder. */
 #define EMBED(name, path)                                                                          \
 	__asm__(".section .rodata\n" #name ":\n.incbin \"" path "\"\n.byte 0\n.previous\n");       \
 	extern const char name[] __attribute__((visibility("hidden")))

@@ -14,7 +14,7 @@ struct flame_stack {
 	uint64_t value;
 };
 
-/* Append a flame graph in SVG, the same bytes as the Python frontend's. Reorders the stacks. */
+/* Append a flame graph in SVG. Reorders the stacks. */
 void flame__draw(struct buf *out, const char *title, const char *unit, struct flame_stack *stacks,
 		 size_t n);
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""Random specs, options and bytes through both renderers: the output must be the same bytes."""
+"""Random specs, options and bytes through the engine (under the sanitizers in `make check`): what it
+prints is clean, and its three formats say the same."""
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -353,40 +357,213 @@ def toml(data: Dict[str, Any]) -> str:
 
 
 @st.composite
-def documents(draw: Any) -> Dict[str, Any]:
+def documents(draw: Any, tools: Any, arguments: Any) -> harness.Document:
     """A whole document for the driver."""
-    data, types, steps = draw(st.one_of(event_tools(), event_tools(), report_tools(),
-                                        report_tools(), trace_tools()))
+    data, types, steps = draw(tools)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tool.toml"
         path.write_text(toml({"summary": "A tool", "values": VALUES, **data}))
         bound = bind.bind(spec.load(path, harness.COMMON), types, "1.0")
-    return {"bound": bound, "argv": draw(argvs), "clock": draw(clocks),
+    return {"bound": bound, "argv": draw(arguments), "clock": draw(clocks),
             "env": {"TZ": draw(st.sampled_from(["UTC", "Europe/Berlin", "XXX-5:30"]))},
             "steps": steps}
 
 
-@pytest.fixture(scope="module", name="driver")
-def _driver() -> Iterator["subprocess.Popen[bytes]"]:
-    """The C renderers, one process for all documents."""
+Ask = Callable[[harness.Document], harness.Answer]
+
+
+@pytest.fixture(scope="module", name="ask")
+def _ask() -> Iterator[Ask]:
+    """The engine, one process for all documents."""
     with subprocess.Popen([harness.DRIVER, "--batch"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
+        assert process.stdin and process.stdout
+        into, out = process.stdin, process.stdout
+
+        def ask(document: harness.Document) -> harness.Answer:
+            into.write(harness.for_driver(document).encode() + b"\n")
+            into.flush()
+            return harness.answer_of(out.readline())
+
+        yield ask
+        into.close()
+    assert process.returncode == 0
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None,
-          suppress_health_check=list(HealthCheck))
-@given(document=documents())
-def test_both_renderers_print_the_same(driver: "subprocess.Popen[bytes]",
-                                       document: Dict[str, Any]) -> None:
-    """Status and stdout; stderr too where it is the usage sentence."""
-    assert driver.stdin and driver.stdout
-    driver.stdin.write(harness.for_driver(document).encode() + b"\n")
-    driver.stdin.flush()
-    answer = json.loads(driver.stdout.readline())
-    status, stdout, stderr = harness.run_python(document)
-    c_stderr = bytes.fromhex(answer["stderr"]) if status == 2 else stderr
-    c_frontend = (answer["status"], bytes.fromhex(answer["stdout"]), c_stderr)
-    assert c_frontend == (status, stdout, stderr)
+def some(count: int) -> Any:
+    """How many examples, always the same ones."""
+    return settings(max_examples=count, derandomize=True, deadline=None, database=None,
+                    suppress_health_check=list(HealthCheck))
+
+
+# What no format prints, but for line ends; and what text and CSV do not print either.
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f]")
+HIDDEN = re.compile("[\x80-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff\ufff9-\uffff"
+                    "\U000e0000-\U000e007f]")
+
+
+@some(250)
+@given(documents(st.one_of(event_tools(), event_tools(), report_tools(), report_tools(), trace_tools()),
+                 argvs))
+def test_output_is_clean(ask: Ask, document: harness.Document) -> None:
+    """Valid UTF-8 without control characters, in whole lines; a usage error, or no error at all."""
+    status, *streams = ask(document)
+    stdout, stderr = (raw.decode() for raw in streams)
+    for text in (stdout, stderr):
+        assert not CONTROL.search(text) and text[-1:] in ("", "\n")
+    if not stdout.startswith('{"type":'):
+        assert not HIDDEN.search(stdout.replace("\ufffd", "")), stdout
+    assert not HIDDEN.search(stderr.replace("\ufffd", "")), stderr
+    if status == 2:
+        assert stdout == "" and re.fullmatch(
+            r"tool: .+\nTry 'tool --help' for more information\.\n", stderr)
+    else:
+        assert status == 0 and re.fullmatch(r"(tool: lost .+\n)*", stderr)
+
+
+FLAGS = st.sampled_from([[], ["-a"], ["-b"], ["-ab"]])
+
+
+def in_format(ask: Ask, document: harness.Document, name: str) -> str:
+    """stdout in a format."""
+    status, stdout, _ = ask({**document, "argv": [*document["argv"], f"--format={name}"]})
+    assert status == 0
+    return stdout.decode()
+
+
+def objects(text: str) -> List[Any]:
+    """JSON lines."""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def rows(text: str) -> List[List[str]]:
+    """The cells of CSV. An empty line is one empty cell."""
+    return [row or [""] for row in csv.reader(io.StringIO(text), strict=True)]
+
+
+def shown(columns_: List[Dict[str, Any]], argv: List[str]) -> List[Dict[str, Any]]:
+    """The columns whose conditions hold for some of FLAGS and --format."""
+    given_ = {"format"} | {name for name in ("alpha", "beta") if name[0] in "".join(argv)}
+    return [column for column in columns_ if all(
+        (name.lstrip("!") in given_) != name.startswith("!") for name in column["when"])]
+
+
+def aligned(columns_: List[Dict[str, Any]], cells: List[str]) -> bytes:
+    """A line of text: cells filled up to their widths, with their gaps between them."""
+    line = b""
+    for number, (column, cell) in enumerate(zip(columns_, cells), 1):
+        last = number == len(columns_)
+        if column["align"] == "right":
+            line += cell.encode().rjust(column["width"])
+        else:
+            line += cell.encode().ljust(0 if last else column["width"])
+        line += b"" if last else b" " * column["gap"]
+    return line
+
+
+def hidden(name: str) -> bool:
+    """Whether JSON leaves a field out."""
+    return name.startswith(("_", "pad"))
+
+
+def as_json(field: Field, raw: bytes, base: int = 0) -> Any:
+    """A field as JSON has it where no format changes it."""
+    start = base + field.offset
+    if field.count:
+        one = Field(field.name, 0, field.size, field.kind, 0, field.fields)
+        return [as_json(one, raw, start + index * field.size) for index in range(field.count)]
+    if field.kind == "struct":
+        return {inner.name: as_json(inner, raw, start) for inner in field.fields
+                if not hidden(inner.name)}
+    data = raw[start:start + field.size]
+    if field.kind == "string":
+        return data.split(b"\0")[0].decode("utf-8", "backslashreplace")
+    number = int.from_bytes(data, "little", signed=field.kind == "int")
+    return bool(number) if field.kind == "bool" else number
+
+
+def without(data: Dict[str, Any], paths: List[str]) -> Dict[str, Any]:
+    """A record's object without some of its fields."""
+    return {name: without(value, [path[len(name) + 1:] for path in paths
+                                  if path.startswith(name + ".")])
+            if isinstance(value, dict) else value for name, value in data.items()
+            if name not in paths}
+
+
+def fields_of(bound: List[Dict[str, Any]]) -> Tuple[Field, ...]:
+    """Fields of a bound spec."""
+    return tuple(Field(one["name"], one["offset"], one["size"], one["kind"], one["count"],
+                       fields_of(one["fields"])) for one in bound)
+
+
+@some(120)
+@given(documents(event_tools(), FLAGS))
+def test_events(ask: Ask, document: harness.Document) -> None:
+    """Three formats of the same records: JSON is the records, text is CSV's cells in columns."""
+    events = document["bound"]["events"]
+    for column in events["columns"]:
+        column.pop("cut", None)     # of text alone
+    document["bound"]["options"] = [{**option, "required": False}
+                                    for option in document["bound"]["options"]]
+    columns_ = shown(events["columns"], document["argv"])
+    records = objects(in_format(ask, document, "json"))
+    cells = rows(in_format(ask, document, "csv"))
+    text = in_format(ask, document, "text").encode().split(b"\n")[:-1]
+    data = [record["data"] for record in records if record["type"] == "event"]
+    if columns_:
+        assert len(cells) == len(text) == 1 + len(data)
+        assert cells[0] == [column["label"] for column in columns_]
+        assert text[1:] == [aligned(columns_, row) for row in cells[1:]]
+    else:
+        assert cells == [] and text == []
+    whole = Field("", 0, events["size"], "struct", 0, fields_of(events["fields"]))
+    changed = [column["name"] for column in events["columns"]
+               if column["format"] in ("ipv4", "ipv6", "ip", "path", "args", "port")]
+    raw = [bytes.fromhex(step["event"]) for step in document["steps"] if "event" in step]
+    if not any(len(record) < least_size(whole) for record in raw):
+        assert [without(one, changed) for one in data] == [
+            without(as_json(whole, record), changed) for record in raw]
+
+
+def least_size(whole: Field) -> int:
+    """How many bytes a record has at least: it may end within its last field, a char array."""
+    last = whole.fields[-1]
+    ends_early = last.kind == "string" and not last.count
+    return max([field.end for field in whole.fields[:-1]] + [last.offset if ends_early else last.end])
+
+
+HEADERS = {"counters": ["report", "label", "count"],
+           "average": ["report", "unit", "average", "total", "count"]}
+
+
+@some(120)
+@given(documents(report_tools(), FLAGS))
+def test_reports(ask: Ask, document: harness.Document) -> None:
+    """JSON is one object a report; CSV has the cells of its header in each row, and as many rows as
+    JSON has entries."""
+    for step in document["steps"]:
+        report = next(report for report in document["bound"]["reports"]
+                      if report["name"] == step["report"])
+        one = {**document, "steps": [step], "bound": {**document["bound"], "options": [
+            {**option, "required": False} for option in document["bound"]["options"]]}}
+        found = objects(in_format(ask, one, "json"))
+        cells = rows(in_format(ask, one, "csv"))
+        if not shown([report], one["argv"]):
+            assert found == [] and cells == []
+            continue
+        (made,) = found
+        kind = {"log2": "histogram", "linear": "histogram"}.get(report["kind"], report["kind"])
+        assert (made["type"], made["tool"], made["report"]) == (kind, "tool", report["name"])
+        assert ("time" in made) == (report["time"] is not None)
+        if kind == "table":
+            header = [column["label"] for column in shown(report["columns"], one["argv"])]
+            count = len(made["data"])
+        elif kind == "histogram":
+            header = ["report", *[section["label"] for section in report["sections"]], "low", "high",
+                      "count"]
+            count = sum(len(section["buckets"]) for section in made["data"])
+        else:
+            header = HEADERS[kind]
+            count = len(report["labels"]) if kind == "counters" else made["data"]["count"] > 0
+        assert [len(row) for row in cells] == ([len(header)] * (1 + count) if header else [])
+        assert cells[:1] == ([header] if header else [])
