@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fit.h"
 #include "relocations.h"
 #include "requires.h"
 
@@ -122,6 +123,14 @@ static uint8_t *find_constants(struct kernel_half *k, size_t *size)
 	if (k->bcc.doc)
 		return k->bcc.image;
 	return map ? (uint8_t *)bpf_map__initial_value(map, size) : NULL;
+}
+
+static bool fits(struct kernel_half *k, const struct spec *spec, struct buf *error)
+{
+	size_t size;
+
+	find_constants(k, &size);
+	return fit__check(k->obj, spec, size, error);
 }
 
 static bool set_constants(struct kernel_half *k, const struct options *options,
@@ -505,8 +514,9 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	}
 	if (poisoned && needs_kernel_btf(k->obj))
 		return REFUSED;
-	if (!foreign && (!set_constants(k, options, limit, error) ||
-			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
+	if (!foreign &&
+	    (!set_maps(k, options, error) || !fits(k, options->spec, error) ||
+	     !set_constants(k, options, limit, error) || !choose_programs(k, options, error)))
 		return FAILED;
 	if (!foreign && (!check_programs(k, error) || !check_binaries(k, options, error)))
 		return FAILED;
@@ -601,11 +611,6 @@ static bool fill_set(struct kernel_half *k, const char *name, const struct optio
 	size_t i;
 	int err = 0;
 
-	if (!map || bpf_map__key_size(map) > sizeof(*value->numbers) ||
-	    bpf_map__value_size(map) > sizeof(one)) {
-		buf__printf(error, "the object has no map '%s' of integers", name);
-		return false;
-	}
 	for (i = 0; i < value->n_numbers && !err; i++)
 		err = bpf_map_update_elem(bpf_map__fd(map), &value->numbers[i], &one, BPF_ANY);
 	if (err)
@@ -690,16 +695,17 @@ uint64_t kernel_half__lost(const struct kernel_half *k)
 	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, LOST_MAP);
 	uint64_t *counts, sum = 0;
 	uint32_t zero = 0;
-	int i, n;
+	int i;
 
-	if (!map || bpf_map__value_size(map) != sizeof(*counts))
+	/* Anybody's object may have a map of that name. */
+	if (!map || bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_ARRAY ||
+	    bpf_map__value_size(map) != sizeof(*counts))
 		return 0;
-	n = bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY ? k->cpus : 1;
-	counts = calloc((size_t)n, sizeof(*counts));
+	counts = calloc((size_t)k->cpus, sizeof(*counts));
 	if (!counts)
 		return 0;
 	if (!bpf_map_lookup_elem(bpf_map__fd(map), &zero, counts)) {
-		for (i = 0; i < n; i++)
+		for (i = 0; i < k->cpus; i++)
 			sum += counts[i];
 	}
 	free(counts);
