@@ -22,30 +22,40 @@ static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
 /* libbpf's callback has no context, and one process loads one object. */
 static struct {
 	bool verbose;
-	struct buf text;
+	bool trying; /* a load that may well fail: what is said of it is held back */
+	struct buf text, held;
 } messages;
+
+__attribute__((format(printf, 2, 0))) static int append_message(struct buf *to, const char *fmt,
+								va_list ap)
+{
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n > 0 && buf__reserve(to, (size_t)n + 1)) {
+		vsnprintf(to->data + to->len, (size_t)n + 1, fmt, ap);
+		to->len += (size_t)n;
+	}
+	return n;
+}
 
 __attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_print_level level,
 								 const char *fmt, va_list ap)
 {
 	va_list again;
-	int n;
 
 	if (messages.verbose) {
 		va_copy(again, ap);
-		vfprintf(stderr, fmt, again);
+		if (messages.trying)
+			append_message(&messages.held, fmt, again);
+		else
+			vfprintf(stderr, fmt, again);
 		va_end(again);
 	}
-	if (level != LIBBPF_WARN)
-		return 0;
-	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	if (n > 0 && buf__reserve(&messages.text, (size_t)n + 1)) {
-		vsnprintf(messages.text.data + messages.text.len, (size_t)n + 1, fmt, again);
-		messages.text.len += (size_t)n;
-	}
-	va_end(again);
-	return n;
+	return level == LIBBPF_WARN ? append_message(&messages.text, fmt, ap) : 0;
 }
 
 void kernel_half__set_verbose(bool verbose)
@@ -550,8 +560,13 @@ static enum loaded load_without_btf(struct kernel_half *k, const void *elf, size
 	if (!image)
 		return REFUSED;
 	memcpy(image, elf, size);
+	messages.trying = true;
 	if (relocations__poison(image, size))
 		result = load_image(k, image, size, options, limit, foreign, true, error);
+	messages.trying = false;
+	if (result != REFUSED && messages.held.len)
+		fwrite(messages.held.data, 1, messages.held.len, stderr);
+	buf__free(&messages.held);
 	if (result == REFUSED) {
 		bpf_object__close(k->obj);
 		k->obj = NULL;
