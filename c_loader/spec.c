@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Here numbers are cut to a field's size, and made from fewer bytes, by copying their beginning. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "bpfduet takes the first bytes of a number for its lowest: it is for little-endian "
+	       "machines alone");
+
 /* Sanity bounds: nothing real comes near them, and sums of them never overflow. */
 #define MAX_SIZE (1u << 20)
 #define MAX_WIDTH 4096u
