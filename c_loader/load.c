@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fit.h"
+#include "probe_kind.h"
 #include "relocations.h"
 #include "requires.h"
 
@@ -166,35 +167,14 @@ static bool set_constants(struct kernel_half *k, const struct options *options,
 	return good;
 }
 
-/* "tracepoint" is spelt "tp" too. */
-static bool is_section_of(const char *section, const char *kind, const char *name)
+/* Whether a program goes to a place, in the words of `requires`. */
+static bool goes_to(const struct bpf_program *prog, const char *required, const char *name)
 {
-	static const char *const spellings[][2] = {
-		{ "tracepoint", "tracepoint/" },
-		{ "tracepoint", "tp/" },
-		{ "raw_tracepoint", "raw_tracepoint/" },
-		{ "raw_tracepoint", "raw_tp/" },
-		{ "raw_tracepoint", "tp_btf/" },
-		{ "kprobe", "kprobe/" },
-		{ "kprobe", "kretprobe/" },
-		{ "fentry", "fentry/" },
-		{ "fentry", "fexit/" },
-		{ "lsm", "lsm/" },
-	};
-	size_t i, n;
+	const struct probe_kind *kind = probe_kind__of(prog);
+	char place[256];
 
-	for (i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
-		n = strlen(spellings[i][1]);
-		if (strcmp(spellings[i][0], kind) || strncmp(section, spellings[i][1], n))
-			continue;
-		/* CATEGORY:EVENT is CATEGORY/EVENT in a section's name. */
-		for (i = 0; name[i]; i++) {
-			if (section[n + i] != (name[i] == ':' ? '/' : name[i]))
-				return false;
-		}
-		return !section[n + i];
-	}
-	return false;
+	return probe_kind__place(kind, prog, place, sizeof(place)) &&
+	       !strcmp(kind->requires, required) && !strcmp(place, name);
 }
 
 /* Programs on probes that are optional are loaded if the kernel has the probe. */
@@ -214,7 +194,7 @@ static bool choose_optional(struct kernel_half *k, const struct spec *spec, stru
 		if (present < 0)
 			return false;
 		bpf_object__for_each_program(prog, k->obj) {
-			if (is_section_of(bpf_program__section_name(prog), kind, name))
+			if (goes_to(prog, kind, name))
 				bpf_program__set_autoload(prog, present);
 		}
 	}
@@ -234,7 +214,6 @@ static struct bpf_program *find_program(struct kernel_half *k, const char *name,
 static int has_fallback(struct kernel_half *k, const struct program *how, struct buf *error)
 {
 	struct bpf_program *other;
-	const char *section;
 	int present;
 	size_t i;
 
@@ -242,10 +221,9 @@ static int has_fallback(struct kernel_half *k, const struct program *how, struct
 		other = find_program(k, how->fallback[i], error);
 		if (!other)
 			return -1;
-		section = bpf_program__section_name(other);
-		present = requires__attachable(section, error);
+		present = requires__attachable(other, error);
 		if (!present)
-			requires__unattachable(section, error);
+			requires__unattachable(other, error);
 		if (present <= 0)
 			return present;
 	}
@@ -256,15 +234,14 @@ static int has_fallback(struct kernel_half *k, const struct program *how, struct
 static int is_replaced(struct kernel_half *k, const struct program *how,
 		       const struct bpf_program *prog, struct buf *error)
 {
-	const char *section = bpf_program__section_name(prog);
-	int present = requires__attachable(section, error), there;
+	int present = requires__attachable(prog, error), there;
 	struct buf ignored = { 0 };
 
 	if (present < 0)
 		return -1;
 	if (!present)
 		return has_fallback(k, how, error) > 0 ? 1 : -1;
-	if (!requires__skipped(section))
+	if (!requires__skipped(prog))
 		return 0;
 	there = has_fallback(k, how, &ignored);
 	buf__free(&ignored);
