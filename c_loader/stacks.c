@@ -523,6 +523,7 @@ static bool stacks__print(struct stacks *s, const struct kernel_half *kernel, st
 		warn(s, r, &set);
 		warn_of_names(s, r);
 	}
+	symbols__end_round(s->symbols);
 	stack_set__free(&set);
 	free(entries.data);
 	return ok;

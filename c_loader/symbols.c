@@ -29,6 +29,8 @@
 #define MAPPINGS 65536
 /* Files that had one inode, one after the other. */
 #define VERSIONS 8
+/* Reports that a process may be missing from before it is forgotten. */
+#define ROUNDS 8
 
 /* A piece of a file that is loaded to be executed. */
 struct code {
@@ -72,7 +74,9 @@ struct identity {
 
 /* What a process had mapped when it was last looked at. */
 struct process {
+	struct process *next;
 	uint32_t pid;
+	uint64_t round; /* of reports, in which it was last remembered */
 	struct identity identity;
 	struct mapping *mappings;
 	size_t n, room;
@@ -83,6 +87,8 @@ struct process {
 
 struct symbols {
 	void *processes, *modules; /* trees of tsearch() */
+	struct process *all; /* the processes again, as a list */
+	uint64_t round;
 	struct symbol_table kernel;
 	bool kernel_read;
 	size_t bytes; /* of the tables of modules and processes */
@@ -615,7 +621,7 @@ static void process__forget(struct symbols *s, struct process *p)
 	free(p->mappings);
 	close_fd(&p->perf_fd);
 	symbol_table__free(&p->compiled);
-	*p = (struct process){ .pid = p->pid, .perf_fd = -1 };
+	*p = (struct process){ .next = p->next, .pid = p->pid, .round = p->round, .perf_fd = -1 };
 }
 
 static void process__free(void *node)
@@ -812,37 +818,47 @@ static const char *process__find(struct symbols *s, struct process *p, uint64_t 
 	return symbol_table__find(&p->compiled, address);
 }
 
-const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address)
+static struct process *known_process(struct symbols *s, uint32_t pid)
 {
 	struct process key = { .pid = pid };
 	struct process **node = tfind(&key, &s->processes, compare_processes);
 
-	return node ? process__find(s, *node, address) : NULL;
+	return node ? *node : NULL;
+}
+
+const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address)
+{
+	struct process *p = known_process(s, pid);
+
+	return p ? process__find(s, p, address) : NULL;
 }
 
 static struct process *find_process(struct symbols *s, uint32_t pid)
 {
-	struct process key = { .pid = pid }, *p;
-	struct process **node = tfind(&key, &s->processes, compare_processes);
+	struct process *p = known_process(s, pid);
 
-	if (node)
-		return *node;
+	if (p)
+		return p;
 	p = malloc(sizeof(*p));
 	if (!p)
 		return NULL;
-	*p = (struct process){ .pid = pid, .perf_fd = -1 };
+	*p = (struct process){ .next = s->all, .pid = pid, .round = s->round, .perf_fd = -1 };
 	if (!tsearch(p, &s->processes, compare_processes)) {
 		free(p);
 		return NULL;
 	}
+	s->all = p;
 	return p;
 }
 
 void symbols__remember(struct symbols *s, uint32_t pid, bool again)
 {
-	struct process *p, fresh = { .pid = pid, .perf_fd = -1 };
+	struct process *p = known_process(s, pid);
+	struct process fresh = { .pid = pid, .round = s->round, .perf_fd = -1 };
 	struct identity identity = { 0 };
 
+	if (p)
+		p->round = s->round;
 	if (!identify(pid, &identity))
 		return;
 	p = find_process(s, pid);
@@ -852,12 +868,30 @@ void symbols__remember(struct symbols *s, uint32_t pid, bool again)
 		read_mappings(s, pid, &fresh);
 		if (fresh.n) { /* else it is ending */
 			process__forget(s, p);
+			fresh.next = p->next;
 			*p = fresh;
 			p->identity = identity;
 		}
 	}
 	if (p->n && p->perf_fd < 0)
 		p->perf_fd = open_perf_map(pid);
+}
+
+void symbols__end_round(struct symbols *s)
+{
+	struct process **at = &s->all, *p;
+
+	while ((p = *at)) {
+		if (s->round - p->round < ROUNDS) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		tdelete(p, &s->processes, compare_processes);
+		process__forget(s, p);
+		free(p);
+	}
+	s->round++;
 }
 
 bool symbols__cut(const struct symbols *s)

@@ -122,6 +122,20 @@ def test_many_versions(driver: Driver, tmp_path: Path) -> None:
     assert (named, driver.ask("cut")) == (8, "yes")
 
 
+def test_a_process_that_is_seen_no_more(driver: Driver, tmp_path: Path) -> None:
+    """Its names are there for eight reports, from when it was seen last."""
+    path = tmp_path / "file"
+    path.write_bytes(elf(b"\0name\0", [(0x100, 0x10, 1)]))
+    driver.map(path)
+    for rounds, name in ((8, "name"), (8, "name"), (9, "-")):
+        driver.ask("look")
+        for _ in range(rounds):
+            driver.ask("done")
+        assert driver.names(0x100) == [name]
+    driver.map(path)
+    assert driver.names(0x100) == ["name"]
+
+
 def test_one_long_name_for_all(driver: Driver, tmp_path: Path) -> None:
     """20,000 symbols that share it; it is cut."""
     path = tmp_path / "file"

@@ -8,8 +8,9 @@
  *                                        answer a line, "-" for none. Numbers in hex.
  *   stacks_driver --process              of its own process, one answer a line: "map PATH" maps a
  *                                        file in place of the one before, and looks at what is
- *                                        mapped; "name OFFSET" in that file, "at ADDRESS"; "cut":
- *                                        whether names were left out; "peak": memory in KiB
+ *                                        mapped; "name OFFSET" in that file, "at ADDRESS"; "look"
+ *                                        does so again; "done" ends a report; "cut": whether
+ *                                        names were left out; "peak": memory in KiB
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -118,6 +119,10 @@ static int ask_process(void)
 			name = symbols__user(symbols, pid, (uintptr_t)mapped + number);
 		} else if (sscanf(line, "at %lx", &number) == 1) {
 			name = symbols__user(symbols, pid, number);
+		} else if (!strcmp(line, "look")) {
+			symbols__remember(symbols, pid, false);
+		} else if (!strcmp(line, "done")) {
+			symbols__end_round(symbols);
 		} else if (!strcmp(line, "cut")) {
 			name = symbols__cut(symbols) ? "yes" : "no";
 		} else if (!strcmp(line, "peak")) {
