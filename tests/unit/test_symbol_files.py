@@ -14,7 +14,7 @@ from typing import Iterator, List, Sequence, Tuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER = str(ROOT / "build" / "tests" / "stacks_driver")
+DRIVER = str(ROOT / "build" / "tests" / "symbols_driver")
 SYMBOL_NAME_BYTES = 4096        # symbol_table.h
 MIB_KIB = 1024
 
@@ -49,7 +49,7 @@ class Driver:
 
     def __init__(self) -> None:
         # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen([DRIVER, "--process"], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([DRIVER], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE)
 
     def ask(self, question: str) -> str:

@@ -6,23 +6,14 @@
  *   stacks_driver --demangle < NAMES      one name a line; one answer a line
  *   stacks_driver --symbols [latest]     lines START SIZE NAME, an empty one, then addresses; one
  *                                        answer a line, "-" for none. Numbers in hex.
- *   stacks_driver --process              of its own process, one answer a line: "map PATH" maps a
- *                                        file in place of the one before, and looks at what is
- *                                        mapped; "name OFFSET" in that file, "at ADDRESS"; "look"
- *                                        does so again; "done" ends a report; "cut": whether
- *                                        names were left out; "peak": memory in KiB
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "demangle.h"
 #include "flame.h"
 #include "symbol_table.h"
-#include "symbols.h"
 
 #define MAX_STACKS 4096
 
@@ -68,75 +59,6 @@ static int look_up(bool latest)
 	return 0;
 }
 
-#define MAPPED_BYTES 4096
-
-static bool map_file(const char *path, char **mapped)
-{
-	int fd = open(path, O_RDONLY);
-	char *at;
-
-	if (fd < 0)
-		return false;
-	if (*mapped)
-		munmap(*mapped, MAPPED_BYTES);
-	at = mmap(NULL, MAPPED_BYTES, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	close(fd);
-	*mapped = at == MAP_FAILED ? NULL : at;
-	return *mapped;
-}
-
-static unsigned long peak_kib(void)
-{
-	FILE *file = fopen("/proc/self/status", "r");
-	unsigned long kib = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "VmHWM: %lu", &kib) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return kib;
-}
-
-static int ask_process(void)
-{
-	struct symbols *symbols = symbols__new();
-	uint32_t pid = (uint32_t)getpid();
-	char *line = NULL, *mapped = NULL, number_text[32];
-	unsigned long number;
-	const char *name;
-	size_t room = 0;
-
-	while (symbols && getline(&line, &room, stdin) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		name = "-";
-		if (!strncmp(line, "map ", 4)) {
-			name = map_file(line + 4, &mapped) ? "mapped" : "no";
-			symbols__remember(symbols, pid, true);
-		} else if (sscanf(line, "name %lx", &number) == 1) {
-			name = symbols__user(symbols, pid, (uintptr_t)mapped + number);
-		} else if (sscanf(line, "at %lx", &number) == 1) {
-			name = symbols__user(symbols, pid, number);
-		} else if (!strcmp(line, "look")) {
-			symbols__remember(symbols, pid, false);
-		} else if (!strcmp(line, "done")) {
-			symbols__end_round(symbols);
-		} else if (!strcmp(line, "cut")) {
-			name = symbols__cut(symbols) ? "yes" : "no";
-		} else if (!strcmp(line, "peak")) {
-			snprintf(number_text, sizeof(number_text), "%lu", peak_kib());
-			name = number_text;
-		}
-		puts(name ? name : "-");
-		fflush(stdout);
-	}
-	free(line);
-	symbols__free(symbols);
-	return 0;
-}
-
 /* "cbash\tumain\t12": frames end with NULs in place of tabs. */
 static bool read_stack(struct flame_stack *stack, char *line)
 {
@@ -165,8 +87,6 @@ int main(int argc, char **argv)
 		return demangle_lines();
 	if (argc >= 2 && !strcmp(argv[1], "--symbols"))
 		return look_up(argc == 3);
-	if (argc == 2 && !strcmp(argv[1], "--process"))
-		return ask_process();
 	if (argc != 3)
 		return 2;
 	while (n < MAX_STACKS && (room = 0, getline(&lines[n], &room, stdin)) > 0) {
