@@ -180,7 +180,8 @@ $(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/c
 
 # -- tests -------------------------------------------------------------------------------
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver $(BUILD)/tests/stacks_driver
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver $(BUILD)/tests/stacks_driver \
+	$(BUILD)/tests/symbols_driver
 	$(if $(SANITIZE),,@$(MAKE) --no-print-directory TOOLS_DIR=tests/tools BUILD=$(BUILD)/tests/tools all)
 
 $(BUILD)/tests/test_%: tests/unit/c/test_%.c $(BUILD)/libbpfduet.a

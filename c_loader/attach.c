@@ -17,6 +17,7 @@
 #include "binary.h"
 #include "cgroup.h"
 #include "file.h"
+#include "probe_kind.h"
 #include "reason.h"
 #include "requires.h"
 #include "usdt.h"
@@ -448,11 +449,9 @@ static bool attach_function(struct attachments *a, struct bpf_program *prog, boo
 }
 
 /* What is BINARY:SYMBOL is of user space, anything else a function of the kernel. */
-static bool attach_probe(struct attachments *a, struct bpf_program *prog, char *target, int pid,
-			 struct buf *error)
+static bool attach_probe(struct attachments *a, struct bpf_program *prog, bool at_return,
+			 char *target, int pid, struct buf *error)
 {
-	bool at_return = !strcmp(bpf_program__section_name(prog), "kretprobe");
-
 	if (strchr(target, ':'))
 		return attach_uprobe(a, prog, at_return, target, pid, error);
 	if (*target)
@@ -475,10 +474,10 @@ static char *find_target(struct bpf_program *prog, const struct program *how, st
 	return strdup(given ? given : slash ? slash + 1 : "");
 }
 
-static bool attach_user(struct attachments *a, struct bpf_program *prog, const struct program *how,
+static bool attach_user(struct attachments *a, struct bpf_program *prog,
+			const struct probe_kind *kind, const struct program *how,
 			const struct places *places, struct setting *s, struct buf *error)
 {
-	const char *section = bpf_program__section_name(prog);
 	char *target;
 	bool ok;
 	int pid;
@@ -488,21 +487,14 @@ static bool attach_user(struct attachments *a, struct bpf_program *prog, const s
 		buf__puts(error, "out of memory");
 		return false;
 	}
-	if (!strncmp(section, "usdt", 4))
+	if (kind->way == WAY_USDT)
 		ok = attach_usdt(a, prog, places->bcc, target, pid, error);
-	else if (!strcmp(section, "kprobe") || !strcmp(section, "kretprobe"))
-		ok = attach_probe(a, prog, target, pid, error);
+	else if (kind->way == WAY_PROBE)
+		ok = attach_probe(a, prog, kind->at_return, target, pid, error);
 	else
-		ok = attach_uprobe(a, prog, !strncmp(section, "uretprobe", 9), target, pid, error);
+		ok = attach_uprobe(a, prog, kind->at_return, target, pid, error);
 	free(target);
 	return ok;
-}
-
-static bool has_target(const char *section)
-{
-	return !strncmp(section, "uprobe", 6) || !strncmp(section, "uretprobe", 9) ||
-	       !strncmp(section, "usdt", 4) || !strcmp(section, "kprobe") ||
-	       !strcmp(section, "kretprobe");
 }
 
 /* -- the network ------------------------------------------------------------------------------- */
@@ -653,43 +645,41 @@ static bool run_once(int prog, struct buf *error)
 static bool attach(struct attachments *a, struct bpf_program *prog, const struct program *how,
 		   const struct places *places, struct setting *s, struct buf *error)
 {
-	enum bpf_prog_type type = bpf_program__type(prog);
+	const struct probe_kind *kind = probe_kind__of(prog);
 	int fd = bpf_program__fd(prog);
 	unsigned int ifindex = 0;
 
-	if (type == BPF_PROG_TYPE_XDP || type == BPF_PROG_TYPE_SCHED_CLS ||
-	    type == BPF_PROG_TYPE_SOCKET_FILTER) {
+	if (probe_kind__has_interface(kind)) {
 		ifindex = find_interface(how, s, error);
 		if (!ifindex)
 			return false;
 	}
-	switch (type) {
-	case BPF_PROG_TYPE_RAW_TRACEPOINT:
-		if (!strcmp(bpf_program__section_name(prog), "raw_tp"))
-			return run_once(fd, error);
-		if (attachments__add_plain(a, prog))
-			return true;
-		break;
-	case BPF_PROG_TYPE_XDP:
+	switch (kind->way) {
+	case WAY_ONCE:
+		return run_once(fd, error);
+	case WAY_PROBE:
+	case WAY_UPROBE:
+	case WAY_USDT:
+		return attach_user(a, prog, kind, how, places, s, error);
+	case WAY_XDP:
 		if (keep_link(a, bpf_program__attach_xdp(prog, (int)ifindex)))
 			return true;
 		break;
-	case BPF_PROG_TYPE_SCHED_CLS:
+	case WAY_TC:
 		return attach_tc(a, fd, ifindex, how->egress, error);
-	case BPF_PROG_TYPE_SOCKET_FILTER:
+	case WAY_SOCKET:
 		return attach_socket(a, fd, ifindex, error);
-	case BPF_PROG_TYPE_CGROUP_SKB:
+	case WAY_CGROUP:
 		return attach_cgroup(a, prog, places, error);
-	case BPF_PROG_TYPE_PERF_EVENT:
+	case WAY_PERF:
 		if (how)
 			return attach_perf(a, prog, how, s, error);
 		buf__puts(error, "the spec does not say which perf event, or how often");
 		return false;
-	default:
-		if (has_target(bpf_program__section_name(prog)))
-			return attach_user(a, prog, how, places, s, error);
+	case WAY_LIBBPF:
 		if (attachments__add_plain(a, prog))
 			return true;
+		break;
 	}
 	buf__puts(error, reason(errno));
 	return false;

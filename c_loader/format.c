@@ -254,9 +254,10 @@ static void put_exit(struct buf *out, const struct column *c, uint64_t status)
 	unsigned int code = status >> 8 & 0xff, number = status & 0x7f;
 	const char *name = names__find(&c->values, number);
 
+	if (name && !strncmp(name, "SIG", 3))
+		name += 3;
 	if (number)
-		buf__printf(out, "signal %u (%s)", number,
-			    name ? name + sizeof("SIG") - 1 : "unknown");
+		buf__printf(out, "signal %u (%s)", number, name ? name : "unknown");
 	if (status & 0x80)
 		buf__puts(out, ", core dumped ");
 	else if (!number)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fit.h"
+#include "probe_kind.h"
 #include "reason.h"
 #include "relocations.h"
 #include "requires.h"
@@ -22,27 +24,39 @@ static const char log_begins[] = "-- BEGIN PROG LOAD LOG --";
 /* Whose messages those of libbpf are, whose callback has no context: by thread. */
 static _Thread_local struct kernel_half *speaks;
 
+__attribute__((format(printf, 2, 0))) static int append_message(struct buf *to, const char *fmt,
+								va_list ap)
+{
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n > 0 && buf__reserve(to, (size_t)n + 1)) {
+		vsnprintf(to->data + to->len, (size_t)n + 1, fmt, ap);
+		to->len += (size_t)n;
+	}
+	return n;
+}
+
 __attribute__((format(printf, 2, 0))) static int collect_message(enum libbpf_print_level level,
 								 const char *fmt, va_list ap)
 {
 	struct kernel_half *k = speaks;
-	struct buf *said = k ? &k->said : NULL;
-	size_t before = said ? said->len : 0;
+	struct buf words = { 0 };
 	va_list again;
-	int n;
 
-	if (!k || (level != LIBBPF_WARN && !k->verbose))
+	if (!k)
 		return 0;
-	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	if (n > 0 && buf__reserve(said, (size_t)n + 1)) {
-		vsnprintf(said->data + said->len, (size_t)n + 1, fmt, again);
-		if (k->verbose)
-			k->tell(k->ctx, said->data + said->len, (size_t)n);
-		said->len = level == LIBBPF_WARN ? before + (size_t)n : before;
+	if (k->verbose) {
+		va_copy(again, ap);
+		append_message(k->trying ? &k->held : &words, fmt, again);
+		va_end(again);
+		k->tell(k->ctx, words.data, words.len);
+		buf__free(&words);
 	}
-	va_end(again);
-	return n;
+	return level == LIBBPF_WARN ? append_message(&k->said, fmt, ap) : 0;
 }
 
 void kernel_half__listen(struct kernel_half *k)
@@ -113,6 +127,14 @@ static uint8_t *find_constants(struct kernel_half *k, size_t *size)
 	return map ? (uint8_t *)bpf_map__initial_value(map, size) : NULL;
 }
 
+static bool fits(struct kernel_half *k, const struct spec *spec, struct buf *error)
+{
+	size_t size;
+
+	find_constants(k, &size);
+	return fit__check(k->obj, spec, size, error);
+}
+
 static bool set_constants(struct kernel_half *k, const struct options *options,
 			  const struct limit *limit, struct buf *error)
 {
@@ -136,35 +158,14 @@ static bool set_constants(struct kernel_half *k, const struct options *options,
 	return good;
 }
 
-/* "tracepoint" is spelt "tp" too. */
-static bool is_section_of(const char *section, const char *kind, const char *name)
+/* Whether a program goes to a place, in the words of `requires`. */
+static bool goes_to(const struct bpf_program *prog, const char *required, const char *name)
 {
-	static const char *const spellings[][2] = {
-		{ "tracepoint", "tracepoint/" },
-		{ "tracepoint", "tp/" },
-		{ "raw_tracepoint", "raw_tracepoint/" },
-		{ "raw_tracepoint", "raw_tp/" },
-		{ "raw_tracepoint", "tp_btf/" },
-		{ "kprobe", "kprobe/" },
-		{ "kprobe", "kretprobe/" },
-		{ "fentry", "fentry/" },
-		{ "fentry", "fexit/" },
-		{ "lsm", "lsm/" },
-	};
-	size_t i, n;
+	const struct probe_kind *kind = probe_kind__of(prog);
+	char place[256];
 
-	for (i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
-		n = strlen(spellings[i][1]);
-		if (strcmp(spellings[i][0], kind) || strncmp(section, spellings[i][1], n))
-			continue;
-		/* CATEGORY:EVENT is CATEGORY/EVENT in a section's name. */
-		for (i = 0; name[i]; i++) {
-			if (section[n + i] != (name[i] == ':' ? '/' : name[i]))
-				return false;
-		}
-		return !section[n + i];
-	}
-	return false;
+	return probe_kind__place(kind, prog, place, sizeof(place)) &&
+	       !strcmp(kind->requires, required) && !strcmp(place, name);
 }
 
 /* Programs on probes that are optional are loaded if the kernel has the probe. */
@@ -184,7 +185,7 @@ static bool choose_optional(struct kernel_half *k, const struct spec *spec, stru
 		if (present < 0)
 			return false;
 		bpf_object__for_each_program(prog, k->obj) {
-			if (is_section_of(bpf_program__section_name(prog), kind, name))
+			if (goes_to(prog, kind, name))
 				bpf_program__set_autoload(prog, present);
 		}
 	}
@@ -204,7 +205,6 @@ static struct bpf_program *find_program(struct kernel_half *k, const char *name,
 static int has_fallback(struct kernel_half *k, const struct program *how, struct buf *error)
 {
 	struct bpf_program *other;
-	const char *section;
 	int present;
 	size_t i;
 
@@ -212,10 +212,9 @@ static int has_fallback(struct kernel_half *k, const struct program *how, struct
 		other = find_program(k, how->fallback[i], error);
 		if (!other)
 			return -1;
-		section = bpf_program__section_name(other);
-		present = requires__attachable(section, error);
+		present = requires__attachable(other, error);
 		if (!present)
-			requires__unattachable(section, error);
+			requires__unattachable(other, error);
 		if (present <= 0)
 			return present;
 	}
@@ -226,15 +225,14 @@ static int has_fallback(struct kernel_half *k, const struct program *how, struct
 static int is_replaced(struct kernel_half *k, const struct program *how,
 		       const struct bpf_program *prog, struct buf *error)
 {
-	const char *section = bpf_program__section_name(prog);
-	int present = requires__attachable(section, error), there;
+	int present = requires__attachable(prog, error), there;
 	struct buf ignored = { 0 };
 
 	if (present < 0)
 		return -1;
 	if (!present)
 		return has_fallback(k, how, error) > 0 ? 1 : -1;
-	if (!requires__skipped(section))
+	if (!requires__skipped(prog))
 		return 0;
 	there = has_fallback(k, how, &ignored);
 	buf__free(&ignored);
@@ -496,8 +494,9 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	}
 	if (poisoned && needs_kernel_btf(k->obj))
 		return REFUSED;
-	if (!foreign && (!set_constants(k, options, limit, error) ||
-			 !choose_programs(k, options, error) || !set_maps(k, options, error)))
+	if (!foreign &&
+	    (!set_maps(k, options, error) || !fits(k, options->spec, error) ||
+	     !set_constants(k, options, limit, error) || !choose_programs(k, options, error)))
 		return FAILED;
 	if (!foreign && (!check_programs(k, error) || !check_binaries(k, options, error)))
 		return FAILED;
@@ -531,8 +530,13 @@ static enum loaded load_without_btf(struct kernel_half *k, const void *elf, size
 	if (!image)
 		return REFUSED;
 	memcpy(image, elf, size);
+	k->trying = true;
 	if (relocations__poison(image, size))
 		result = load_image(k, image, size, options, limit, foreign, true, error);
+	k->trying = false;
+	if (result != REFUSED && k->held.len)
+		k->tell(k->ctx, k->held.data, k->held.len);
+	buf__free(&k->held);
 	if (result == REFUSED) {
 		bpf_object__close(k->obj);
 		k->obj = NULL;
@@ -596,11 +600,6 @@ static bool fill_set(struct kernel_half *k, const char *name, const struct optio
 	size_t i;
 	int err = 0;
 
-	if (!map || bpf_map__key_size(map) > sizeof(*value->numbers) ||
-	    bpf_map__value_size(map) > sizeof(one)) {
-		buf__printf(error, "the object has no map '%s' of integers", name);
-		return false;
-	}
 	for (i = 0; i < value->n_numbers && !err; i++)
 		err = bpf_map_update_elem(bpf_map__fd(map), &value->numbers[i], &one, BPF_ANY);
 	if (err)
@@ -689,16 +688,17 @@ uint64_t kernel_half__lost(const struct kernel_half *k)
 	struct bpf_map *map = bpf_object__find_map_by_name(k->obj, LOST_MAP);
 	uint64_t *counts, sum = 0;
 	uint32_t zero = 0;
-	int i, n;
+	int i;
 
-	if (!map || bpf_map__value_size(map) != sizeof(*counts))
+	/* Anybody's object may have a map of that name. */
+	if (!map || bpf_map__type(map) != BPF_MAP_TYPE_PERCPU_ARRAY ||
+	    bpf_map__value_size(map) != sizeof(*counts))
 		return 0;
-	n = bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY ? k->cpus : 1;
-	counts = calloc((size_t)n, sizeof(*counts));
+	counts = calloc((size_t)k->cpus, sizeof(*counts));
 	if (!counts)
 		return 0;
 	if (!bpf_map_lookup_elem(bpf_map__fd(map), &zero, counts)) {
-		for (i = 0; i < n; i++)
+		for (i = 0; i < k->cpus; i++)
 			sum += counts[i];
 	}
 	free(counts);

@@ -27,6 +27,8 @@ struct kernel_half {
 	struct buf *log;
 	bool refused;
 	struct buf said; /* warnings of libbpf */
+	bool trying; /* a load that may well fail: what libbpf says of it is held back */
+	struct buf held;
 };
 
 /* The cgroup that a run is limited to. */

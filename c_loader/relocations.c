@@ -35,7 +35,7 @@ struct relocation {
 
 struct image {
 	Elf *file;
-	const char *strings; /* of .BTF; the last byte is NUL */
+	const char *strings; /* of .BTF */
 	size_t strings_size;
 };
 
@@ -77,7 +77,16 @@ static bool find_strings(struct image *image)
 		return false;
 	image->strings = (const char *)data->d_buf + start;
 	image->strings_size = header->str_len;
-	return !image->strings[header->str_len - 1];
+	return true;
+}
+
+/* NULL if it does not end there, as it may not once code is written that lies over it. */
+static const char *find_string(const struct image *image, uint32_t place)
+{
+	if (place >= image->strings_size ||
+	    !memchr(image->strings + place, '\0', image->strings_size - place))
+		return NULL;
+	return image->strings + place;
 }
 
 static bool poison_instruction(Elf_Data *code, uint32_t offset, bool write)
@@ -102,6 +111,7 @@ static long poison_all(const struct image *image, const uint8_t *at, size_t left
 	const struct relocation *record;
 	const struct ext_section *section;
 	uint32_t record_size;
+	const char *name;
 	Elf_Data *code;
 	long count = 0;
 
@@ -114,13 +124,14 @@ static long poison_all(const struct image *image, const uint8_t *at, size_t left
 	left -= sizeof(record_size);
 	while (left) {
 		section = (const struct ext_section *)at;
-		if (left < sizeof(*section) || section->name >= image->strings_size)
+		if (left < sizeof(*section))
 			return -1;
+		name = find_string(image, section->name);
 		at += sizeof(*section);
 		left -= sizeof(*section);
-		if ((uint64_t)section->n * record_size > left)
+		if (!name || (uint64_t)section->n * record_size > left)
 			return -1;
-		code = find_section(image->file, image->strings + section->name);
+		code = find_section(image->file, name);
 		if (!code || !code->d_buf)
 			return -1;
 		for (uint32_t i = 0; i < section->n; i++, at += record_size, left -= record_size) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "probe_kind.h"
 
 /* Newer than the oldest headers this compiles with. */
 #ifndef CAP_PERFMON
@@ -170,11 +171,12 @@ static int has_kprobe(const char *name, struct buf *error)
  * Whether a program can be put at the entry of a function: a kernel may have its type and yet no
  * trampolines, so one is loaded. An exit goes where an entry goes.
  */
-static int has_fentry(const char *name)
+static int has_fentry(const char *name, struct buf *error)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
 	int id = libbpf_find_vmlinux_btf_id(name, BPF_TRACE_FENTRY), fd;
 
+	(void)error;
 	if (id <= 0)
 		return 0;
 	opts.attach_btf_id = (__u32)id;
@@ -211,16 +213,17 @@ static int has_lsm(const char *hook, struct buf *error)
 		return used;
 	/* What is attached to a hook goes to the exit of this function. */
 	snprintf(function, sizeof(function), "bpf_lsm_%s", hook);
-	return has_fentry(function);
+	return has_fentry(function, error);
 }
 
-static int has_helper(const char *name)
+static int has_helper(const char *name, struct buf *error)
 {
 #define HELPER_NAME(x) "bpf_" #x
 	static const char *const names[] = { __BPF_FUNC_MAPPER(HELPER_NAME) };
 #undef HELPER_NAME
 	size_t i;
 
+	(void)error;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(names[i], name))
 			return libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT,
@@ -244,38 +247,38 @@ bool requires__split(const char *text, char *kind, bool *optional, const char **
 	return true;
 }
 
-int requires__present(const char *kind, const char *name, struct buf *error)
-{
-	if (!strcmp(kind, "tracepoint"))
-		return has_tracepoint(name, error);
-	if (!strcmp(kind, "raw_tracepoint"))
-		return has_raw_tracepoint(name, error);
-	if (!strcmp(kind, "kprobe"))
-		return has_kprobe(name, error);
-	if (!strcmp(kind, "fentry"))
-		return has_fentry(name);
-	if (!strcmp(kind, "lsm"))
-		return has_lsm(name, error);
-	if (!strcmp(kind, "helper"))
-		return has_helper(name);
-	buf__printf(error, "the tool requires something unknown: '%s'", kind);
-	return -1;
-}
+/* What a tool can require: the word for it, what sentences call it, and whether it is there. */
+static const struct requirement {
+	const char *kind, *shown;
+	int (*present)(const char *name, struct buf *error);
+} requirements[] = {
+	{ "tracepoint", "tracepoint", has_tracepoint },
+	{ "raw_tracepoint", "raw tracepoint", has_raw_tracepoint },
+	{ "kprobe", "kprobe", has_kprobe },
+	{ "fentry", "fentry", has_fentry },
+	{ "lsm", "LSM hook", has_lsm },
+	{ "helper", "helper", has_helper },
+};
 
-/* The kinds as sentences call them, where not by the word itself. */
-static const char *kind_shown(const char *kind)
+static const struct requirement *find_requirement(const char *kind)
 {
-	static const char *const shown[][2] = {
-		{ "raw_tracepoint", "raw tracepoint" },
-		{ "lsm", "LSM hook" },
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-		if (!strcmp(shown[i][0], kind))
-			return shown[i][1];
+	for (i = 0; i < sizeof(requirements) / sizeof(requirements[0]); i++) {
+		if (!strcmp(requirements[i].kind, kind))
+			return &requirements[i];
 	}
-	return kind;
+	return NULL;
+}
+
+int requires__present(const char *kind, const char *name, struct buf *error)
+{
+	const struct requirement *requirement = find_requirement(kind);
+
+	if (requirement)
+		return requirement->present(name, error);
+	buf__printf(error, "the tool requires something unknown: '%s'", kind);
+	return -1;
 }
 
 void requires__missing(const char *kind, const char *name, struct buf *error)
@@ -290,43 +293,17 @@ void requires__missing(const char *kind, const char *name, struct buf *error)
 			    name);
 	else
 		buf__printf(error, "this kernel does not have the %s %s, which this tool needs",
-			    kind_shown(kind), name);
+			    find_requirement(kind)->shown, name);
 }
 
-/* Kind and name, as in `requires`, of the probe that a section names; false if it names none. */
-static bool probe_of(const char *section, const char **kind, char *name, size_t room)
+int requires__attachable(const struct bpf_program *prog, struct buf *error)
 {
-	static const char *const kinds[][2] = {
-		{ "fentry/", "fentry" },
-		{ "fexit/", "fentry" },
-		{ "kprobe/", "kprobe" },
-		{ "kretprobe/", "kprobe" },
-		{ "raw_tracepoint/", "raw_tracepoint" },
-		{ "tracepoint/", "tracepoint" },
-	};
-	size_t i, n;
+	const struct probe_kind *kind = probe_kind__of(prog);
+	char place[256];
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		n = strlen(kinds[i][0]);
-		if (strncmp(section, kinds[i][0], n))
-			continue;
-		*kind = kinds[i][1];
-		snprintf(name, room, "%s", section + n);
-		if (strchr(name, '/'))
-			*strchr(name, '/') = ':';
-		return true;
-	}
-	return false;
-}
-
-int requires__attachable(const char *section, struct buf *error)
-{
-	const char *kind;
-	char name[256];
-
-	if (probe_of(section, &kind, name, sizeof(name)))
-		return requires__present(kind, name, error);
-	buf__printf(error, "nobody can say whether %s is there", section);
+	if (probe_kind__place(kind, prog, place, sizeof(place)))
+		return requires__present(kind->requires, place, error);
+	buf__printf(error, "nobody can say whether %s is there", bpf_program__section_name(prog));
 	return -1;
 }
 
@@ -345,25 +322,18 @@ static bool preempts_programs(void)
 	return true;
 }
 
-bool requires__skipped(const char *section)
+bool requires__skipped(const struct bpf_program *prog)
 {
-	static const char *const preempted[] = { "tracepoint/syscalls/", "fentry/" };
-	size_t i;
-
-	for (i = 0; i < sizeof(preempted) / sizeof(preempted[0]); i++) {
-		if (!strncmp(section, preempted[i], strlen(preempted[i])))
-			return preempts_programs();
-	}
-	return false;
+	return probe_kind__is_preempted(probe_kind__of(prog), prog) && preempts_programs();
 }
 
-void requires__unattachable(const char *section, struct buf *error)
+void requires__unattachable(const struct bpf_program *prog, struct buf *error)
 {
-	const char *kind;
-	char name[256];
+	const struct probe_kind *kind = probe_kind__of(prog);
+	char place[256];
 
-	if (probe_of(section, &kind, name, sizeof(name)))
-		requires__missing(kind, name, error);
+	if (probe_kind__place(kind, prog, place, sizeof(place)))
+		requires__missing(kind->requires, place, error);
 }
 
 bool requires__check(const struct spec *spec, struct buf *error)

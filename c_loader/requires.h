@@ -2,6 +2,8 @@
 #ifndef BPFDUET_REQUIRES_H
 #define BPFDUET_REQUIRES_H
 
+#include <bpf/libbpf.h>
+
 #include "spec.h"
 
 /* What the running kernel offers, asked before anything is loaded. */
@@ -20,17 +22,14 @@ bool requires__split(const char *text, char *kind, bool *optional, const char **
 /* 1 if the kernel has it, 0 if not, -1 with one sentence if that cannot be told. */
 int requires__present(const char *kind, const char *name, struct buf *error);
 
-/*
- * The same of the probe that a program's section names (fentry, fexit, kprobe, kretprobe,
- * tracepoint, raw_tracepoint).
- */
-int requires__attachable(const char *section, struct buf *error);
+/* The same of the place that a program's section names (probe_kind.h). */
+int requires__attachable(const struct bpf_program *prog, struct buf *error);
 
 /* Whether the kernel would leave out runs of a program there: those during which it preempts. */
-bool requires__skipped(const char *section);
+bool requires__skipped(const struct bpf_program *prog);
 
-/* The sentence about such a probe that is not there. */
-void requires__unattachable(const char *section, struct buf *error);
+/* The sentence about such a place that is not there. */
+void requires__unattachable(const struct bpf_program *prog, struct buf *error);
 
 /* The sentence about something that is not there. */
 void requires__missing(const char *kind, const char *name, struct buf *error);

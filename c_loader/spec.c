@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Here numbers are cut to a field's size, and made from fewer bytes, by copying their beginning. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "bpfduet takes the first bytes of a number for its lowest: it is for little-endian "
+	       "machines alone");
+
 /* Sanity bounds: nothing real comes near them, and sums of them never overflow. */
 #define MAX_SIZE (1u << 20)
 #define MAX_WIDTH 4096u
@@ -234,6 +239,9 @@ static void read_field(struct reader *r, const struct json *json, uint32_t holde
 	f->kind = NEED_WORD(r, json, "kind", kinds);
 	if (f->offset + field__total(f) > holder)
 		fail(r, "field '%s' lies outside of what holds it", f->name);
+	/* So that there are never more elements than bytes. */
+	if (f->count && !f->size)
+		fail(r, "field '%s' is an array of nothing", f->name);
 	if (depth > MAX_FIELD_DEPTH)
 		fail(r, "field '%s' is nested too deeply", f->name);
 	else if (f->kind == FIELD_STRUCT)
@@ -570,6 +578,22 @@ static void read_option(struct reader *r, const struct json *json, struct option
 	}
 }
 
+/* A gift is no giver, or giving might never end. */
+static void check_gifts(struct reader *r)
+{
+	const struct spec *spec = r->spec;
+	const struct option_spec *o;
+	size_t i;
+	int to;
+
+	for (i = 0; i < spec->n_options; i++) {
+		o = &spec->options[i];
+		to = o->gives ? spec__find_option(spec, o->gives) : -1;
+		if (o->gives && (to < 0 || spec->options[to].gives))
+			fail(r, "'%s' cannot give '%s'", o->name, o->gives);
+	}
+}
+
 static void read_options(struct reader *r, const struct json *root)
 {
 	const struct json *list, *item;
@@ -590,6 +614,8 @@ static void read_options(struct reader *r, const struct json *root)
 		}
 		i++;
 	}
+	if (!r->failed)
+		check_gifts(r);
 }
 
 bool format__changes_json(enum format format)
@@ -598,9 +624,19 @@ bool format__changes_json(enum format format)
 	       format == FORMAT_IPV6 || format == FORMAT_IP || format == FORMAT_PORT;
 }
 
-/* Let each field know the column that names it, for formats that change its value in JSON. */
+static bool is_same_place(const struct field *a, const struct field *b, uint64_t b_offset)
+{
+	return a->offset == b_offset && a->size == b->size && a->count == b->count &&
+	       a->kind == b->kind;
+}
+
+/*
+ * Let each field know the column that names it, for formats that change its value in JSON. The
+ * fields are those of what begins at `base`, its name and a point are `prefix`.
+ */
 static void link_columns(struct reader *r, struct field *fields, size_t n_fields,
-			 const struct columns *columns, enum part of, const char *prefix)
+			 const struct columns *columns, enum part of, const char *prefix,
+			 uint64_t base)
 {
 	char path[256];
 	size_t i, j;
@@ -612,45 +648,59 @@ static void link_columns(struct reader *r, struct field *fields, size_t n_fields
 			fail(r, "the field name '%s' is too long", f->name);
 			return;
 		}
-		for (j = 0; j < columns->n && !f->column; j++) {
+		for (j = 0; j < columns->n; j++) {
 			const struct column *c = &columns->list[j];
 
-			if (c->of == of && !strcmp(c->field.name, path) &&
-			    format__changes_json(c->format))
+			if (c->of != of || strcmp(c->field.name, path))
+				continue;
+			if (!is_same_place(&c->field, f, base + f->offset))
+				fail(r, "a column has another field '%s' than the record", path);
+			if (!f->column && format__changes_json(c->format))
 				f->column = c;
 		}
 		if (f->kind == FIELD_STRUCT && !f->count) {
 			strncat(path, ".", sizeof(path) - strlen(path) - 1);
-			link_columns(r, f->fields, f->n_fields, columns, of, path);
+			link_columns(r, f->fields, f->n_fields, columns, of, path,
+				     base + f->offset);
 		}
 	}
 }
 
+static void need_field(struct events *e, const struct field *f)
+{
+	uint64_t end = f->offset + field__total(f);
+
+	if (end > e->least)
+		e->least = (uint32_t)end;
+}
+
 /*
  * The kernel half may submit a record that ends with the last string, so that a short name costs
- * little room in the buffer. Everything before it must be there.
+ * little room in the buffer. Everything before it must be there, and so must all that is read
+ * without regard to the record's length.
  */
 static void find_least(struct reader *r, struct events *e)
 {
 	const struct field *last = e->n_fields ? &e->fields[e->n_fields - 1] : NULL;
-	uint64_t end;
 	size_t i;
 
 	for (i = 0; i < e->n_fields; i++) {
-		const struct field *f = &e->fields[i];
+		struct field f = e->fields[i];
 
-		end = f->offset + field__total(f);
-		if (f == last && f->kind == FIELD_STRING && !f->count)
-			end = f->offset;
-		if (end > e->least)
-			e->least = (uint32_t)end;
+		if (&e->fields[i] == last && f.kind == FIELD_STRING && !f.count)
+			f.size = 0;
+		need_field(e, &f);
 	}
 	for (i = 0; i < e->columns.n; i++) {
 		const struct column *c = &e->columns.list[i];
 
-		end = c->field.offset + field__total(&c->field);
-		if (!is_string_format(c->format) && end > e->least)
-			e->least = (uint32_t)end;
+		if (!is_string_format(c->format))
+			need_field(e, &c->field);
+		need_field(e, &c->whole);
+	}
+	for (i = 0; i < r->spec->n_options; i++) {
+		if (r->spec->options[i].match == MATCH_ONE_OF)
+			need_field(e, &r->spec->options[i].match_field);
 	}
 	if (!e->n_fields)
 		fail(r, "the record has no fields");
@@ -681,7 +731,7 @@ static void read_events(struct reader *r, const struct json *root)
 	}
 	if (!r->failed) {
 		find_least(r, e);
-		link_columns(r, e->fields, e->n_fields, &e->columns, PART_EVENT, "");
+		link_columns(r, e->fields, e->n_fields, &e->columns, PART_EVENT, "", 0);
 	}
 }
 
@@ -859,9 +909,9 @@ static void read_report(struct reader *r, const struct json *json, struct report
 	}
 	link_columns(r, report->key.fields, report->key.n_fields,
 		     report->kind == REPORT_TABLE ? &report->columns : &report->sections, PART_KEY,
-		     "");
+		     "", 0);
 	link_columns(r, report->value.fields, report->value.n_fields, &report->columns, PART_VALUE,
-		     "");
+		     "", 0);
 }
 
 static void read_arguments(struct reader *r, const struct json *root)

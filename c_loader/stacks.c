@@ -19,6 +19,7 @@ struct stacks {
 	const char *flame_path; /* NULL if no flame graph was asked for */
 	int flame_fd;
 	bool folded, delimited, annotate;
+	bool told; /* that names are missing */
 };
 
 /* One half of a stack. */
@@ -468,6 +469,15 @@ static bool write_flame(const struct stacks *s, const struct stack_set *set, str
 	return ok;
 }
 
+static void warn_of_names(struct stacks *s, struct renderer *r)
+{
+	if (s->told || !symbols__cut(s->symbols))
+		return;
+	s->told = true;
+	buf__puts(r->err, "WARNING: Functions of files or perf maps that are too large have no "
+			  "names.\n");
+}
+
 /* `report`'s stacks lie in the map whose size an option sets. */
 static void warn(const struct stacks *s, struct renderer *r, const struct stack_set *set)
 {
@@ -509,8 +519,11 @@ static bool stacks__print(struct stacks *s, const struct kernel_half *kernel, st
 		print_set(s, r, &set);
 		renderer__report_tail(r, report);
 	}
-	if (ok)
+	if (ok) {
 		warn(s, r, &set);
+		warn_of_names(s, r);
+	}
+	symbols__end_round(s->symbols);
 	stack_set__free(&set);
 	free(entries.data);
 	return ok;

@@ -16,19 +16,41 @@
 #include "symbol_table.h"
 
 #define DEBUG_FOLDER "/usr/lib/debug/.build-id"
-/* A process may write what it likes into its perf map. */
-#define PERF_MAP_BYTES (64u << 20)
 #define BUILD_ID_BYTES 64
+
+/*
+ * A process chooses what it runs, and writes what it likes into its perf map: bounds on what is
+ * read of one file (symbol_table.h has those on what is kept of it), and of all together.
+ */
+#define PERF_MAP_BYTES (64u << 20)
+#define SYMBOLS_BYTES (64u << 20)
+#define NOTES_BYTES (1u << 20)
+#define TABLES_BYTES (128u << 20)
+#define MAPPINGS 65536
+/* Files that had one inode, one after the other. */
+#define VERSIONS 8
+/* Reports that a process may be missing from before it is forgotten. */
+#define ROUNDS 8
 
 /* A piece of a file that is loaded to be executed. */
 struct code {
 	uint64_t offset, size, address;
 };
 
-/* A file with code that processes have mapped; device and inode 0: the vDSO. */
+/* What else than its inode's number makes a file the one that it was. */
+struct version {
+	int64_t changed_s, changed_ns, size;
+};
+
+/*
+ * A file with code that processes have mapped; device and inode 0: the vDSO. The same inode may be
+ * another file's later, or be written anew.
+ */
 struct module {
 	unsigned int major, minor;
 	uint64_t inode;
+	struct version version;
+	struct module *older; /* with the same inode */
 	int fd;
 	bool loaded;
 	struct code *code;
@@ -52,7 +74,9 @@ struct identity {
 
 /* What a process had mapped when it was last looked at. */
 struct process {
+	struct process *next;
 	uint32_t pid;
+	uint64_t round; /* of reports, in which it was last remembered */
 	struct identity identity;
 	struct mapping *mappings;
 	size_t n, room;
@@ -63,8 +87,12 @@ struct process {
 
 struct symbols {
 	void *processes, *modules; /* trees of tsearch() */
+	struct process *all; /* the processes again, as a list */
+	uint64_t round;
 	struct symbol_table kernel;
 	bool kernel_read;
+	size_t bytes; /* of the tables of modules and processes */
+	bool cut;
 };
 
 static void close_fd(int *fd)
@@ -72,6 +100,21 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* A table that is filled. */
+static void finish_table(struct symbols *s, struct symbol_table *t, bool latest)
+{
+	symbol_table__sort(t, latest);
+	s->bytes += symbol_table__bytes(t);
+	s->cut |= t->cut;
+}
+
+/* Whether there may be another one. */
+static bool has_room(struct symbols *s)
+{
+	s->cut |= s->bytes > TABLES_BYTES;
+	return s->bytes <= TABLES_BYTES;
 }
 
 /* -- the kernel -------------------------------------------------------------------------------- */
@@ -107,28 +150,170 @@ const char *symbols__kernel(struct symbols *s, uint64_t address)
 
 /* -- ELF files --------------------------------------------------------------------------------- */
 
-static void add_functions(struct symbol_table *t, Elf *elf)
-{
-	Elf_Scn *section = NULL;
-	GElf_Shdr header;
-	const char *name;
-	Elf_Data *data;
-	GElf_Sym sym;
-	int i, type;
+/* An ELF file, or one in memory. */
+struct image {
+	Elf *elf;
+	int fd;
+	const char *memory;
+	size_t size;
+};
 
-	while ((section = elf_nextscn(elf, section))) {
+/* How much there was. */
+static size_t read_at(const struct image *image, uint64_t offset, void *to, size_t n)
+{
+	ssize_t got;
+
+	if (!image->memory) {
+		got = offset <= INT64_MAX ? pread(image->fd, to, n, (off_t)offset) : -1;
+		return got > 0 ? (size_t)got : 0;
+	}
+	if (offset >= image->size)
+		return 0;
+	n = n < image->size - offset ? n : image->size - offset;
+	memcpy(to, image->memory + offset, n);
+	return n;
+}
+
+/*
+ * libelf reads whole tables, however large a header says that they are: these few numbers are
+ * looked at before, and the tables are read here.
+ */
+static bool is_bounded(const struct image *image)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf32_Ehdr narrow;
+		Elf64_Ehdr wide;
+	} header;
+
+	if (read_at(image, 0, &header, sizeof(header)) != sizeof(header) ||
+	    memcmp(header.ident, ELFMAG, SELFMAG))
+		return false;
+	if (header.ident[EI_CLASS] == ELFCLASS32)
+		return header.narrow.e_phnum != PN_XNUM &&
+		       (header.narrow.e_shnum || !header.narrow.e_shoff);
+	return header.wide.e_phnum != PN_XNUM && (header.wide.e_shnum || !header.wide.e_shoff);
+}
+
+static bool image__open(struct image *image, int fd)
+{
+	*image = (struct image){ .fd = fd };
+	if (fd >= 0 && is_bounded(image))
+		image->elf = elf_begin(fd, ELF_C_READ, NULL);
+	return image->elf;
+}
+
+/* The vDSO is one for all processes, and so in this one too. */
+static bool image__open_vdso(struct image *image)
+{
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+
+	*image = (struct image){ .fd = -1 };
+	if (!header)
+		return false;
+	image->memory = (const char *)header;
+	image->size = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
+	image->elf = elf_memory((char *)header, image->size);
+	return image->elf;
+}
+
+/* A string table, of which a piece is in memory. */
+struct strings {
+	const struct image *image;
+	uint64_t offset, size;
+	uint64_t start; /* of the piece, from the offset */
+	size_t n;
+	char piece[4 * SYMBOL_NAME_BYTES];
+};
+
+/* The string at a place, without its NUL, or the beginning of a long one. */
+static const char *strings__get(struct strings *s, uint64_t place, size_t *len)
+{
+	uint64_t most = SYMBOL_NAME_BYTES + 1, left;
+
+	*len = 0;
+	if (place >= s->size)
+		return "";
+	left = s->size - place;
+	most = most < left ? most : left;
+	if (place < s->start || place - s->start + most > s->n) {
+		s->start = place;
+		s->n = read_at(s->image, s->offset + place, s->piece,
+			       left < sizeof(s->piece) ? left : sizeof(s->piece));
+	}
+	left = s->n - (place - s->start);
+	most = most < left ? most : left;
+	*len = strnlen(s->piece + (place - s->start), most);
+	return s->piece + (place - s->start);
+}
+
+static void add_function(struct symbol_table *t, struct strings *strings, const GElf_Sym *sym)
+{
+	int type = GELF_ST_TYPE(sym->st_info);
+	const char *name;
+	size_t len;
+
+	if ((type != STT_FUNC && type != STT_GNU_IFUNC) || sym->st_shndx == SHN_UNDEF ||
+	    !sym->st_size)
+		return;
+	name = strings__get(strings, sym->st_name, &len);
+	symbol_table__add(t, sym->st_value, sym->st_size, name, len);
+}
+
+/* Symbols are read in pieces of so many. */
+#define SYMBOLS_AT_ONCE 1024
+
+/* How many bytes there were. */
+static size_t add_some(struct symbol_table *t, struct strings *strings, uint64_t offset,
+		       uint64_t size)
+{
+	static const size_t most = SYMBOLS_AT_ONCE;
+	union {
+		Elf32_Sym narrow[SYMBOLS_AT_ONCE];
+		Elf64_Sym wide[SYMBOLS_AT_ONCE];
+	} read;
+	bool wide = gelf_getclass(strings->image->elf) == ELFCLASS64;
+	size_t one = wide ? sizeof(read.wide[0]) : sizeof(read.narrow[0]), n, i;
+	GElf_Sym sym;
+
+	n = read_at(strings->image, offset, &read, size < most * one ? size : most * one) / one;
+	for (i = 0; i < n; i++) {
+		if (wide)
+			sym = read.wide[i];
+		else
+			sym = (GElf_Sym){
+				.st_name = read.narrow[i].st_name,
+				.st_info = read.narrow[i].st_info,
+				.st_shndx = read.narrow[i].st_shndx,
+				.st_value = read.narrow[i].st_value,
+				.st_size = read.narrow[i].st_size,
+			};
+		add_function(t, strings, &sym);
+	}
+	return n * one;
+}
+
+static void add_functions(struct symbol_table *t, const struct image *image)
+{
+	struct strings strings = { .image = image };
+	uint64_t left = SYMBOLS_BYTES, done, n;
+	Elf_Scn *section = NULL;
+	GElf_Shdr header, names;
+
+	while ((section = elf_nextscn(image->elf, section)) && !t->cut) {
 		if (!gelf_getshdr(section, &header) ||
-		    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM))
+		    (header.sh_type != SHT_SYMTAB && header.sh_type != SHT_DYNSYM) ||
+		    !gelf_getshdr(elf_getscn(image->elf, header.sh_link), &names))
 			continue;
-		data = elf_getdata(section, NULL);
-		for (i = 0; data && gelf_getsym(data, i, &sym); i++) {
-			type = GELF_ST_TYPE(sym.st_info);
-			if ((type != STT_FUNC && type != STT_GNU_IFUNC) ||
-			    sym.st_shndx == SHN_UNDEF || !sym.st_size)
-				continue;
-			name = elf_strptr(elf, header.sh_link, sym.st_name);
-			if (name)
-				symbol_table__add(t, sym.st_value, sym.st_size, name, strlen(name));
+		strings.offset = names.sh_offset;
+		strings.size = names.sh_type == SHT_NOBITS ? 0 : names.sh_size;
+		strings.start = strings.n = 0;
+		for (done = 0; done < header.sh_size && !t->cut; done += n) {
+			n = add_some(t, &strings, header.sh_offset + done, header.sh_size - done);
+			if (!n)
+				break;
+			t->cut |= n > left;
+			left -= n < left ? n : left;
 		}
 	}
 }
@@ -152,7 +337,7 @@ static void find_code(struct module *m, Elf *elf)
 /* The name of the file that a distribution's debug package has, by the build id. */
 static bool debug_path(Elf *elf, char *path, size_t size)
 {
-	size_t i, j, n, place, name, text;
+	size_t i, j, n, place, name, text, left = NOTES_BYTES;
 	GElf_Phdr header;
 	GElf_Nhdr note;
 	Elf_Data *data;
@@ -162,8 +347,10 @@ static bool debug_path(Elf *elf, char *path, size_t size)
 	if (elf_getphdrnum(elf, &n))
 		return false;
 	for (i = 0; i < n; i++) {
-		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_NOTE)
+		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_NOTE ||
+		    header.p_filesz > left)
 			continue;
+		left -= header.p_filesz;
 		data = elf_getdata_rawchunk(elf, (int64_t)header.p_offset, header.p_filesz,
 					    ELF_T_NHDR);
 		for (place = 0; data && (place = gelf_getnote(data, place, &note, &name, &text));) {
@@ -185,55 +372,58 @@ static bool debug_path(Elf *elf, char *path, size_t size)
 static void add_debug_functions(struct symbol_table *t, Elf *elf)
 {
 	char path[sizeof(DEBUG_FOLDER) + 2 * BUILD_ID_BYTES + 16];
-	Elf *debug;
+	struct image image;
 	int fd;
 
 	if (!debug_path(elf, path, sizeof(path)))
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	debug = fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
-	if (debug)
-		add_functions(t, debug);
-	elf_end(debug);
+	if (image__open(&image, fd))
+		add_functions(t, &image);
+	elf_end(image.elf);
 	close_fd(&fd);
 }
 
-/* The vDSO is one for all processes, and so in this one too. */
-static Elf *open_vdso(void)
+static struct version version_of(const struct stat *info)
 {
-	const Elf64_Ehdr *header = (const Elf64_Ehdr *)getauxval(AT_SYSINFO_EHDR);
+	return (struct version){ info->st_mtim.tv_sec, info->st_mtim.tv_nsec, info->st_size };
+}
 
-	if (!header)
-		return NULL;
-	return elf_memory((char *)header,
-			  header->e_shoff + (size_t)header->e_shnum * header->e_shentsize);
+static bool is_version(const struct module *m, const struct stat *info)
+{
+	struct version version = version_of(info);
+
+	return m->version.changed_s == version.changed_s &&
+	       m->version.changed_ns == version.changed_ns && m->version.size == version.size;
 }
 
 /* Read, not mapped: whoever owns the file may make it shorter at any time. */
-static void module__load(struct module *m)
+static void module__load(struct symbols *s, struct module *m)
 {
-	Elf *elf = NULL;
+	struct image image = { 0 };
+	struct stat info;
 
 	m->loaded = true;
-	if (elf_version(EV_CURRENT) != EV_NONE)
-		elf = m->inode ? elf_begin(m->fd, ELF_C_READ, NULL) : open_vdso();
-	if (elf) {
-		find_code(m, elf);
-		add_functions(&m->table, elf);
-		add_debug_functions(&m->table, elf);
-		symbol_table__sort(&m->table, false);
+	/* One that was written since has lost its names; it is another one for who maps it now. */
+	if (has_room(s) && elf_version(EV_CURRENT) != EV_NONE &&
+	    (m->inode ? !fstat(m->fd, &info) && is_version(m, &info) && image__open(&image, m->fd)
+		      : image__open_vdso(&image))) {
+		find_code(m, image.elf);
+		add_functions(&m->table, &image);
+		add_debug_functions(&m->table, image.elf);
+		finish_table(s, &m->table, false);
 	}
-	elf_end(elf);
+	elf_end(image.elf);
 	close_fd(&m->fd);
 }
 
 /* The function at an offset in the file. */
-static const char *module__find(struct module *m, uint64_t offset)
+static const char *module__find(struct symbols *s, struct module *m, uint64_t offset)
 {
 	size_t i;
 
 	if (!m->loaded)
-		module__load(m);
+		module__load(s, m);
 	for (i = 0; i < m->n_code; i++) {
 		if (offset >= m->code[i].offset && offset - m->code[i].offset < m->code[i].size)
 			return symbol_table__find(&m->table,
@@ -244,12 +434,15 @@ static const char *module__find(struct module *m, uint64_t offset)
 
 static void module__free(void *node)
 {
-	struct module *m = node;
+	struct module *m, *older;
 
-	close_fd(&m->fd);
-	free(m->code);
-	symbol_table__free(&m->table);
-	free(m);
+	for (m = node; m; m = older) {
+		older = m->older;
+		close_fd(&m->fd);
+		free(m->code);
+		symbol_table__free(&m->table);
+		free(m);
+	}
 }
 
 static int compare_modules(const void *a, const void *b)
@@ -287,33 +480,67 @@ static bool parse_maps_line(char *line, struct maps_line *m)
 
 /*
  * The very file that is mapped, wherever it is and whether it still has a name; without
- * CAP_SYS_ADMIN the one that has its name now.
+ * CAP_SYS_ADMIN the one that has its name now. `look` opens it or so; -1 if it cannot.
  */
-static int open_mapped(uint32_t pid, const struct maps_line *line)
+static int at_mapped(uint32_t pid, const struct maps_line *line,
+		     int (*look)(const char *path, void *result), void *result)
 {
-	const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 	char *path;
-	int fd;
+	int found;
 
 	if (asprintf(&path, "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, line->start,
 		     line->end) < 0)
 		return -1;
-	fd = open(path, flags);
+	found = look(path, result);
 	free(path);
-	if (fd >= 0 || errno != EPERM)
-		return fd;
+	if (found >= 0 || errno != EPERM)
+		return found;
 	if (asprintf(&path, "/proc/%u/root%s", pid, line->path) < 0)
 		return -1;
-	fd = open(path, flags);
+	found = look(path, result);
 	free(path);
+	return found;
+}
+
+static int look_at(const char *path, void *info)
+{
+	return stat(path, info);
+}
+
+static int open_at(const char *path, void *info)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && fstat(fd, info))
+		close_fd(&fd);
 	return fd;
+}
+
+/* Before others with its inode, if there are such. */
+static struct module *add_module(struct symbols *s, const struct module *like,
+				 struct module **others)
+{
+	struct module *m = malloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	*m = *like;
+	if (others) {
+		m->older = *others;
+		*others = m;
+	} else if (!tsearch(m, &s->modules, compare_modules)) {
+		free(m);
+		return NULL;
+	}
+	return m;
 }
 
 /* The module of a line, NULL for memory that has none. */
 static struct module *find_module(struct symbols *s, uint32_t pid, const struct maps_line *line)
 {
-	struct module key = { .fd = -1 }, *m;
-	void *node;
+	struct module key = { .fd = -1 }, *m, **node;
+	struct stat info;
+	int versions = 0;
 
 	if (line->inode) {
 		key.major = line->major;
@@ -323,21 +550,25 @@ static struct module *find_module(struct symbols *s, uint32_t pid, const struct 
 		return NULL;
 	}
 	node = tfind(&key, &s->modules, compare_modules);
-	if (node)
-		return *(struct module **)node;
+	/* Of a process that has ended nobody can tell: most likely the file is what it was. */
+	if (node && (!line->inode || at_mapped(pid, line, look_at, &info)))
+		return *node;
+	for (m = node ? *node : NULL; m; m = m->older, versions++) {
+		if (is_version(m, &info))
+			return m;
+	}
+	s->cut |= versions >= VERSIONS;
+	if (versions >= VERSIONS)
+		return NULL;
 	if (line->inode) {
-		key.fd = open_mapped(pid, line);
+		key.fd = at_mapped(pid, line, open_at, &info);
 		if (key.fd < 0)
 			return NULL; /* it has ended, or may not be looked at */
+		key.version = version_of(&info);
 	}
-	m = malloc(sizeof(*m));
-	if (m)
-		*m = key;
-	if (!m || !tsearch(m, &s->modules, compare_modules)) {
+	m = add_module(s, &key, node);
+	if (!m)
 		close_fd(&key.fd);
-		free(m);
-		return NULL;
-	}
 	return m;
 }
 
@@ -373,7 +604,10 @@ static void read_mappings(struct symbols *s, uint32_t pid, struct process *p)
 		if (!parse_maps_line(line, &m) || !strchr(m.access, 'x'))
 			continue;
 		mapping = (struct mapping){ m.start, m.end, m.offset, find_module(s, pid, &m) };
-		if (mapping.module && !process__add(p, &mapping))
+		if (!mapping.module)
+			continue;
+		s->cut |= p->n == MAPPINGS;
+		if (p->n == MAPPINGS || !process__add(p, &mapping))
 			break;
 	}
 	free(line);
@@ -381,18 +615,23 @@ static void read_mappings(struct symbols *s, uint32_t pid, struct process *p)
 		fclose(file);
 }
 
-static void process__forget(struct process *p)
+static void process__forget(struct symbols *s, struct process *p)
 {
+	s->bytes -= symbol_table__bytes(&p->compiled);
 	free(p->mappings);
 	close_fd(&p->perf_fd);
 	symbol_table__free(&p->compiled);
-	*p = (struct process){ .pid = p->pid, .perf_fd = -1 };
+	*p = (struct process){ .next = p->next, .pid = p->pid, .round = p->round, .perf_fd = -1 };
 }
 
 static void process__free(void *node)
 {
-	process__forget(node);
-	free(node);
+	struct process *p = node;
+
+	free(p->mappings);
+	close_fd(&p->perf_fd);
+	symbol_table__free(&p->compiled);
+	free(p);
 }
 
 static int compare_processes(const void *a, const void *b)
@@ -498,35 +737,63 @@ static bool take_hex(const char **p, uint64_t *value)
 	return *end == ' ';
 }
 
-/* What a run-time compiler has written: START SIZE NAME in each line. */
-static void read_perf_map(struct process *p)
+/* A line ends with its line end, or a NUL; NULL if neither is there. */
+static char *line_end(char *line, const char *end)
 {
-	uint64_t start, size;
-	struct buf text = { 0 };
-	const char *at, *end;
-	char *line;
-	ssize_t n = 1;
+	size_t n = (size_t)(end - line);
+	char *newline = memchr(line, '\n', n);
+	char *nul = memchr(line, '\0', newline ? (size_t)(newline - line) : n);
 
-	while (p->perf_fd >= 0 && n > 0 && text.len < PERF_MAP_BYTES &&
-	       buf__reserve(&text, 65536)) {
-		n = pread(p->perf_fd, text.data + text.len, 65536, (off_t)text.len);
-		text.len += n > 0 ? (size_t)n : 0;
-	}
-	if (text.len > PERF_MAP_BYTES)
-		text.len = PERF_MAP_BYTES;
-	buf__putc(&text, '\0');
-	for (line = text.data; line && line < text.data + text.len - 1; line += strlen(line) + 1) {
-		end = strchrnul(line, '\n');
-		text.data[end - text.data] = '\0';
-		at = line;
-		if (take_hex(&at, &start) && take_hex(&at, &size))
-			symbol_table__add(&p->compiled, start, size, at, strlen(at));
-	}
-	buf__free(&text);
-	symbol_table__sort(&p->compiled, true);
+	return nul ? nul : newline;
 }
 
-static const char *process__find(struct process *p, uint64_t address)
+/* START SIZE NAME */
+static void add_compiled(struct symbol_table *t, const char *line)
+{
+	uint64_t start, size;
+
+	if (take_hex(&line, &start) && take_hex(&line, &size))
+		symbol_table__add(t, start, size, line, strlen(line));
+}
+
+/* What a run-time compiler has written, a line for each function. */
+static void read_perf_map(struct symbols *s, struct process *p)
+{
+	char text[4 * SYMBOL_NAME_BYTES + 1], *line, *end;
+	size_t kept = 0, room = sizeof(text) - 1, done = 0;
+	bool inside = false; /* of a line that is longer than there is room for */
+	ssize_t n;
+
+	while (p->perf_fd >= 0 && has_room(s) && !p->compiled.cut && done < PERF_MAP_BYTES) {
+		n = pread(p->perf_fd, text + kept, room - kept, (off_t)done);
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+		kept += (size_t)n;
+		for (line = text; (end = line_end(line, text + kept)); line = end + 1) {
+			*end = '\0';
+			if (!inside)
+				add_compiled(&p->compiled, line);
+			inside = false;
+		}
+		kept -= (size_t)(line - text);
+		memmove(text, line, kept);
+		if (kept < room)
+			continue;
+		text[kept] = '\0';
+		if (!inside)
+			add_compiled(&p->compiled, text);
+		inside = true;
+		kept = 0;
+	}
+	text[kept] = '\0';
+	if (!inside)
+		add_compiled(&p->compiled, text);
+	p->compiled.cut |= done >= PERF_MAP_BYTES;
+	finish_table(s, &p->compiled, true);
+}
+
+static const char *process__find(struct symbols *s, struct process *p, uint64_t address)
 {
 	size_t low = 0, high = p->n, mid;
 	const char *name = NULL;
@@ -541,47 +808,57 @@ static const char *process__find(struct process *p, uint64_t address)
 	if (low && address < p->mappings[low - 1].end) {
 		const struct mapping *m = &p->mappings[low - 1];
 
-		name = module__find(m->module, address - m->start + m->offset);
+		name = module__find(s, m->module, address - m->start + m->offset);
 	}
 	if (name)
 		return name;
 	if (!p->perf_read)
-		read_perf_map(p);
+		read_perf_map(s, p);
 	p->perf_read = true;
 	return symbol_table__find(&p->compiled, address);
 }
 
-const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address)
+static struct process *known_process(struct symbols *s, uint32_t pid)
 {
 	struct process key = { .pid = pid };
 	struct process **node = tfind(&key, &s->processes, compare_processes);
 
-	return node ? process__find(*node, address) : NULL;
+	return node ? *node : NULL;
+}
+
+const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address)
+{
+	struct process *p = known_process(s, pid);
+
+	return p ? process__find(s, p, address) : NULL;
 }
 
 static struct process *find_process(struct symbols *s, uint32_t pid)
 {
-	struct process key = { .pid = pid }, *p;
-	struct process **node = tfind(&key, &s->processes, compare_processes);
+	struct process *p = known_process(s, pid);
 
-	if (node)
-		return *node;
+	if (p)
+		return p;
 	p = malloc(sizeof(*p));
 	if (!p)
 		return NULL;
-	*p = (struct process){ .pid = pid, .perf_fd = -1 };
+	*p = (struct process){ .next = s->all, .pid = pid, .round = s->round, .perf_fd = -1 };
 	if (!tsearch(p, &s->processes, compare_processes)) {
 		free(p);
 		return NULL;
 	}
+	s->all = p;
 	return p;
 }
 
 void symbols__remember(struct symbols *s, uint32_t pid, bool again)
 {
-	struct process *p, fresh = { .pid = pid, .perf_fd = -1 };
+	struct process *p = known_process(s, pid);
+	struct process fresh = { .pid = pid, .round = s->round, .perf_fd = -1 };
 	struct identity identity = { 0 };
 
+	if (p)
+		p->round = s->round;
 	if (!identify(pid, &identity))
 		return;
 	p = find_process(s, pid);
@@ -590,13 +867,36 @@ void symbols__remember(struct symbols *s, uint32_t pid, bool again)
 	if (again || memcmp(&p->identity, &identity, sizeof(identity))) {
 		read_mappings(s, pid, &fresh);
 		if (fresh.n) { /* else it is ending */
-			process__forget(p);
+			process__forget(s, p);
+			fresh.next = p->next;
 			*p = fresh;
 			p->identity = identity;
 		}
 	}
 	if (p->n && p->perf_fd < 0)
 		p->perf_fd = open_perf_map(pid);
+}
+
+void symbols__end_round(struct symbols *s)
+{
+	struct process **at = &s->all, *p;
+
+	while ((p = *at)) {
+		if (s->round - p->round < ROUNDS) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		tdelete(p, &s->processes, compare_processes);
+		process__forget(s, p);
+		free(p);
+	}
+	s->round++;
+}
+
+bool symbols__cut(const struct symbols *s)
+{
+	return s->cut;
 }
 
 struct symbols *symbols__new(void)

@@ -27,4 +27,10 @@ void symbols__remember(struct symbols *s, uint32_t pid, bool again);
 const char *symbols__kernel(struct symbols *s, uint64_t address);
 const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address);
 
+/* A report is done. A process that has not been remembered for some of them is forgotten. */
+void symbols__end_round(struct symbols *s);
+
+/* Whether there was more than may be read of what the processes chose: some names are missing. */
+bool symbols__cut(const struct symbols *s);
+
 #endif
