@@ -266,6 +266,18 @@ void buf__escaped(struct buf *b, const void *s, size_t n)
 	}
 }
 
+/* \uXXXX; beyond U+FFFF as UTF-16's two. */
+static void put_json_escape(struct buf *b, uint32_t cp)
+{
+	if (cp > 0xffff) {
+		put_json_escape(b, 0xd800 + ((cp - 0x10000) >> 10));
+		put_json_escape(b, 0xdc00 + ((cp - 0x10000) & 0x3ff));
+		return;
+	}
+	put_hex_byte(b, "\\u", (uint8_t)(cp >> 8));
+	put_hex_byte(b, "", (uint8_t)cp);
+}
+
 void buf__json_string(struct buf *b, const void *s, size_t n)
 {
 	const uint8_t *p = s, *end = p + n, *run;
@@ -286,8 +298,8 @@ void buf__json_string(struct buf *b, const void *s, size_t n)
 		} else if (cp == '"' || cp == '\\') {
 			buf__putc(b, '\\');
 			buf__putc(b, (char)cp);
-		} else if (cp < 0x20 || cp == 0x7f) {
-			put_hex_byte(b, "\\u00", (uint8_t)cp);
+		} else if (!utf8__printable(cp)) {
+			put_json_escape(b, cp);
 		} else {
 			buf__write(b, p, len);
 		}

@@ -80,7 +80,7 @@ bool utf8__printable(uint32_t cp);
 /* Untrusted bytes as text: what is not printable UTF-8 becomes \xNN, byte by byte. */
 void buf__escaped(struct buf *b, const void *s, size_t n);
 
-/* The same bytes as a JSON string, quotes included. */
+/* The same bytes as a JSON string, quotes included: what is not printable is \uXXXX. */
 void buf__json_string(struct buf *b, const void *s, size_t n);
 
 /* Pad what was appended since `start` to `width` bytes. */

@@ -240,13 +240,12 @@ static bool start_child(struct command *command, char **argv, struct buf *error)
 		command->pid = pid;
 		command->failure_fd = failed[0];
 		failed[0] = -1;
+		/* Where there is none (before Linux 5.3), COMMAND is looked at by the clock. */
 		command->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (command->pid_fd < 0)
-			buf__printf(error, "cannot watch a process: %s", strerror(errno));
 	}
 	close_fd(&failed[0]);
 	close_fd(&failed[1]);
-	return command->pid_fd >= 0;
+	return pid > 0;
 }
 
 bool command__start(struct command *command, char **argv, const char *parent, struct buf *error)

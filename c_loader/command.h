@@ -18,7 +18,7 @@ struct command {
 	bool going; /* it was let run */
 	bool asked; /* to end */
 	struct gate *gate;
-	int pid_fd; /* readable when it has ended */
+	int pid_fd; /* readable when it has ended; -1 if the kernel has no such thing */
 	int failure_fd;
 	char *folder; /* of its cgroup */
 	int folder_fd, parent_fd; /* of the folder, with a lock on it, and of that above it */

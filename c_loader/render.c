@@ -37,6 +37,18 @@ void renderer__json_head(struct renderer *r, const char *type)
 	buf__json_string(r->out, r->spec->tool, strlen(r->spec->tool));
 }
 
+/* Columns without a gap do not touch, also if what is in them is wider than they are. */
+static void part_cells(struct renderer *r, size_t start)
+{
+	struct buf *out = r->out;
+
+	if (!start || start != r->cell_end || start == out->len || out->data[start] == ' ' ||
+	    strchr(" \n", out->data[start - 1]) || !buf__reserve(out, 1))
+		return;
+	memmove(out->data + start + 1, out->data + start, out->len++ - start);
+	out->data[start] = ' ';
+}
+
 /* End one column's text, which began at `start`. */
 static void end_cell(struct renderer *r, const struct shown_columns *columns, size_t i,
 		     size_t start)
@@ -51,10 +63,12 @@ static void end_cell(struct renderer *r, const struct shown_columns *columns, si
 	}
 	if (c->right || !last)
 		buf__pad(r->out, start, c->width, c->right);
+	part_cells(r, start);
 	if (last)
 		buf__putc(r->out, '\n');
 	else
 		buf__repeat(r->out, ' ', c->gap);
+	r->cell_end = r->out->len;
 }
 
 void renderer__cell(struct renderer *r, const struct shown_columns *columns, size_t i,

@@ -383,6 +383,9 @@ static bool set_timer(struct run *run)
 		next = run->look_ns;
 	if (streams(run) && run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS < next)
 		next = run->now_ns + (uint64_t)run->poll_ms * NS_PER_MS;
+	if (run->command.pid && run->command.pid_fd < 0 &&
+	    run->now_ns + LONG_WAIT_MS * NS_PER_MS < next)
+		next = run->now_ns + LONG_WAIT_MS * NS_PER_MS;
 	/* At once is 1: a timer that is set to 0 never fires. */
 	if (run->batch <= 0 || run->unwanted || !next)
 		next = 1;

@@ -411,8 +411,7 @@ def test_output_is_clean(ask: Ask, document: harness.Document) -> None:
     stdout, stderr = (raw.decode() for raw in streams)
     for text in (stdout, stderr):
         assert not CONTROL.search(text) and text[-1:] in ("", "\n")
-    if not stdout.startswith('{"type":'):
-        assert not HIDDEN.search(stdout.replace("\ufffd", "")), stdout
+    assert not HIDDEN.search(stdout.replace("\ufffd", "")), stdout
     assert not HIDDEN.search(stderr.replace("\ufffd", "")), stderr
     if status == 2:
         assert stdout == "" and re.fullmatch(
@@ -454,9 +453,12 @@ def aligned(columns_: List[Dict[str, Any]], cells: List[str]) -> bytes:
     for number, (column, cell) in enumerate(zip(columns_, cells), 1):
         last = number == len(columns_)
         if column["align"] == "right":
-            line += cell.encode().rjust(column["width"])
+            text = cell.encode().rjust(column["width"])
         else:
-            line += cell.encode().ljust(0 if last else column["width"])
+            text = cell.encode().ljust(0 if last else column["width"])
+        if line and text and line[-1:] != b" " and text[:1] != b" ":
+            line += b" "        # cells never touch
+        line += text
         line += b"" if last else b" " * column["gap"]
     return line
 

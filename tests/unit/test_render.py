@@ -96,7 +96,9 @@ def test_every_code_point(tmp_path: Path) -> None:
     (b"\xf4\x90\x80\x80", b"\\xf4\\x90\\x80\\x80", b"\\\\xf4\\\\x90\\\\x80\\\\x80"),
     (b"a\nb\x7f", b"a\\x0ab\\x7f", b"a\\u000ab\\u007f"),
     (b'"\\', b'"\\', b'\\"\\\\'),
-    ("é\u200b".encode(), "é\\xe2\\x80\\x8b".encode(), "é\u200b".encode()),
+    ("é\u200b".encode(), "é\\xe2\\x80\\x8b".encode(), "é\\u200b".encode()),
+    ("\u009b1m".encode(), b"\\xc2\\x9b1m", b"\\u009b1m"),
+    ("\U000e0001".encode(), b"\\xf3\\xa0\\x80\\x81", b"\\udb40\\udc01"),
 ])
 def test_escapes(tmp_path: Path, raw: bytes, shown: bytes, in_json: bytes) -> None:
     """Text and JSON."""

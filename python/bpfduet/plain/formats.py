@@ -199,8 +199,10 @@ def line(columns: List[Column], words: List[str], inline: bool = False) -> str:
         text += column.heading if inline else ""
         last = column is columns[-1]
         width = 0 if last and not column.right else column.width
-        text += word.rjust(width) if column.right else word.ljust(width)
-        text += "" if last else " " * column.gap
+        word = word.rjust(width) if column.right else word.ljust(width)
+        if text and word and not inline and " " not in (text[-1], word[0]):
+            text += " "     # no gap, and a word as wide as its column
+        text += word + ("" if last else " " * column.gap)
     return text
 
 
