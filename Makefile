@@ -34,7 +34,7 @@ ROOTS ?= trixie
 
 TOOLS_DIR ?= shared_bpf
 TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
-LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c %/libbpf_stderr.c,$(wildcard c_loader/*.c)))
+LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c %/libbpf_stderr.c,$(wildcard c_loader/*.c c_loader/*/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/c/test_%.c,%,$(wildcard tests/unit/c/test_*.c))
 
 CFLAGS ?= -O2 -g
@@ -46,7 +46,7 @@ override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -iquote c_loader -I$(BUI
 PACKAGES := libbpf libelf jansson zlib
 LIBS = $(eval LIBS := $(or $(shell pkg-config --libs $(PACKAGES) 2>/dev/null),-lbpf -lelf -ljansson -lz))$(LIBS)
 STATIC_LIBS = $(eval STATIC_LIBS := $(or $(shell pkg-config --static --libs $(PACKAGES) 2>/dev/null),$(LIBS)))$(STATIC_LIBS)
-# Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
+# Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/output/stacks.h).
 STACKS_LIBS := -Wl,-u,duet_stacks -liberty
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
 # The shared library (c_loader/bpfduet.h, docs/library.md).
@@ -126,8 +126,8 @@ $(BUILD)/c/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/c/flame.o $(BUILD)/pic/flame.o: override CFLAGS += -Wa,-Ic_loader
-$(BUILD)/c/flame.o: c_loader/flame.css c_loader/flame.js
+$(BUILD)/c/output/flame.o $(BUILD)/pic/output/flame.o: override CFLAGS += -Wa,-Ic_loader/output
+$(BUILD)/c/output/flame.o $(BUILD)/pic/output/flame.o: c_loader/output/flame.css c_loader/output/flame.js
 
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
@@ -143,7 +143,7 @@ $(BUILD)/pic/libbpf.a: $(wildcard $(shell $(CC) -print-file-name=libbpf.a 2>/dev
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) --redefine-sym stderr=bpfduet_stderr $(or $<,$(error there is no libbpf.a: "make deps" installs it)) $@
 
-PIC_OBJECTS := $(patsubst $(BUILD)/c/%,$(BUILD)/pic/%,$(filter-out %/program.o %/output.o,$(LIB_OBJECTS))) $(BUILD)/pic/libbpf_stderr.o
+PIC_OBJECTS := $(patsubst $(BUILD)/c/%,$(BUILD)/pic/%,$(filter-out $(BUILD)/c/programs/%,$(LIB_OBJECTS))) $(BUILD)/pic/kernel/libbpf_stderr.o
 
 $(BUILD)/lib/$(SONAME): $(PIC_OBJECTS) $(BUILD)/pic/libbpf.a c_loader/bpfduet.map
 	@mkdir -p $(@D)
@@ -151,11 +151,11 @@ $(BUILD)/lib/$(SONAME): $(PIC_OBJECTS) $(BUILD)/pic/libbpf.a c_loader/bpfduet.ma
 		$(if $(SANITIZE),,-Wl,-z,defs) -Wl,--gc-sections $(HARDENED) $(LDFLAGS) $(filter-out %.map,$^) $(filter-out -lbpf,$(LIBS)) $(STACKS_LIBS) -o $@
 	$(Q)ln -sf $(SONAME) $(@D)/libbpfduet.so
 
-$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
+$(BUILD)/c/%.tool.o: c_loader/programs/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DEPENDENCIES) -DTOOL=$* -c $< -o $@
 
-$(BUILD)/bin/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
+$(BUILD)/bin/bpfduet-loader: $(BUILD)/c/programs/loader_main.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) -pie $(HARDENED) $(LDFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
 
@@ -170,7 +170,7 @@ $(BUILD)/libelf/checked: scripts/build-libelf.sh $(wildcard $(shell $(CC) -print
 	$(Q)CC="$(CC)" scripts/build-libelf.sh $(@D)
 	@touch $@
 
-$(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
+$(BUILD)/static/bpfduet-loader: $(BUILD)/c/programs/loader_main.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(STATIC) $(STACKS_LIBS) -o $@
 
@@ -233,7 +233,7 @@ bench-startup:
 	@scripts/install-deps.sh build run bench
 	@$(PYTHON) tests/bench/startup.py
 
--include $(wildcard $(BUILD)/c/*.d $(BUILD)/pic/*.d $(BUILD)/bpf/*.d)
+-include $(wildcard $(BUILD)/c/*.d $(BUILD)/c/*/*.d $(BUILD)/pic/*.d $(BUILD)/pic/*/*.d $(BUILD)/bpf/*.d)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "c_loader" / "spec.c"
+ENGINE = Path(__file__).resolve().parents[2] / "c_loader"
 
 
 def compiled_for(order: str) -> "subprocess.CompletedProcess[str]":
     """What a compiler says of the source for a machine of that byte order."""
     return subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only", "-w",
                            "-U__BYTE_ORDER__", f"-D__BYTE_ORDER__=__ORDER_{order}_ENDIAN__",
-                           str(SOURCE)], stderr=subprocess.PIPE, text=True, check=False)
+                           "-iquote", str(ENGINE), str(ENGINE / "spec/spec.c")], stderr=subprocess.PIPE, text=True, check=False)
 
 
 def test_little_endian() -> None:

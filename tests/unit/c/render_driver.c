@@ -17,10 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "options.h"
-#include "render.h"
-#include "spec.h"
+#include "base/json.h"
+#include "spec/options.h"
+#include "output/render.h"
+#include "spec/spec.h"
 
 /* Exit status of a document that is itself wrong. */
 #define STATUS_BAD 70

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "demangle.h"
-#include "flame.h"
-#include "symbol_table.h"
-#include "symbols.h"
+#include "symbols/demangle.h"
+#include "output/flame.h"
+#include "symbols/symbol_table.h"
+#include "symbols/symbols.h"
 
 #define MAX_STACKS 4096
 

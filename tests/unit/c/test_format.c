@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "render.h"
+#include "output/render.h"
 
 /* A record of 16 bytes, of which the columns or options that %s says read the last 8. */
 #define RECORD(columns, options)                                                                   \

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relocations.h"
+#include "kernel/relocations.h"
 
 #define NO_SUCH_HELPER 195896080
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "spec.h"
+#include "spec/spec.h"
 
 /* One of everything. */
 static const char whole[] =

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "demangle.h"
-#include "symbol_table.h"
+#include "symbols/demangle.h"
+#include "symbols/symbol_table.h"
 
 /* Without a demangler: names as they are. */
 char *demangle(const char *name)
