@@ -3,6 +3,7 @@
 #define BPFDUET_STACKS_H
 
 #include "kernel/load.h"
+#include "output/render.h"
 
 struct stacks;
 
