@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "kernel/binary.h"
-#include "handle.h"
 #include "base/reason.h"
+#include "handle.h"
+#include "kernel/binary.h"
 
 #ifndef DUET_VERSION
 #define DUET_VERSION "unknown"

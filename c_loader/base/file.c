@@ -49,3 +49,17 @@ char *read_file(const char *path)
 	errno = saved;
 	return NULL;
 }
+
+bool file__few_left(void)
+{
+	enum { FEW = 12 };
+	int fds[FEW], n = 0;
+	bool few;
+
+	while (n < FEW && (fds[n] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)) >= 0)
+		n++;
+	few = n < FEW && (errno == EMFILE || errno == ENFILE);
+	while (n > 0)
+		close(fds[--n]);
+	return few;
+}

@@ -12,4 +12,7 @@ bool file__read_fd(int fd, struct buf *content);
 /* All of a small file, NUL-ended, in memory of the caller's; NULL with errno set. */
 char *read_file(const char *path);
 
+/* Whether so few files more may be opened that this is why something has failed. */
+bool file__few_left(void);
+
 #endif

@@ -14,11 +14,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/reason.h"
 #include "kernel/binary.h"
 #include "kernel/cgroup.h"
-#include "base/file.h"
 #include "kernel/probe_kind.h"
-#include "base/reason.h"
 #include "kernel/requires.h"
 #include "kernel/usdt.h"
 

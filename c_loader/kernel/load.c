@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/reason.h"
 #include "kernel/fit.h"
 #include "kernel/probe_kind.h"
-#include "base/reason.h"
 #include "kernel/relocations.h"
 #include "kernel/requires.h"
 
@@ -389,7 +390,14 @@ static void explain_load(const struct kernel_half *k, int err, const struct opti
 {
 	static const char cannot_reuse[] = "couldn't reuse pinned map";
 
-	if (has_said(k, log_begins)) {
+	if (file__few_left()) {
+		buf__puts(error, "cannot load the kernel half: too many open files");
+	} else if (err == -ENOMEM) {
+		buf__printf(error,
+			    "cannot load the kernel half: %s (the machine's, or the limit of "
+			    "a cgroup or of ulimit -l)",
+			    reason(err));
+	} else if (has_said(k, log_begins)) {
 		if (!k->verbose)
 			k->tell(k->ctx, k->said.data, k->said.len);
 		buf__printf(error, "the kernel's verifier rejects a program (its log is above): %s",
@@ -513,7 +521,8 @@ static enum loaded load_image(struct kernel_half *k, const void *elf, size_t siz
 	err = bpf_object__load(k->obj);
 	if (!err)
 		return LOADED;
-	k->refused = has_said(k, log_begins) && explained_by_caller(k, &k->said);
+	k->refused = err != -ENOMEM && !file__few_left() && has_said(k, log_begins) &&
+		     explained_by_caller(k, &k->said);
 	if (!poisoned && !k->refused)
 		explain_load(k, err, options, error);
 	return REFUSED;

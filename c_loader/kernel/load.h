@@ -4,8 +4,8 @@
 
 #include "kernel/attach.h"
 #include "kernel/bcc_object.h"
-#include "spec/options.h"
 #include "kernel/pin.h"
+#include "spec/options.h"
 
 /* A kernel half: opened, loaded, attached. Functions that fail leave one sentence in `error`. */
 struct kernel_half {

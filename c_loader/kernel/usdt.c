@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/binary.h"
 #include "base/clock.h"
+#include "kernel/binary.h"
 
 bool usdt_target__open(struct usdt_target *t, const char *text, int pid, struct buf *error)
 {

@@ -73,6 +73,7 @@ static int run_descriptor(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	program__begin();
 	if (argc < 2) {
 		fprintf(stderr, "bpfduet-loader: no object file given\n"
 				"Try 'bpfduet-loader --help' for more information.\n");

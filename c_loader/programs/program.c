@@ -10,9 +10,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "bpfduet.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "bpfduet.h"
 #include "programs/output.h"
 
 #define LOADER "bpfduet-loader"
@@ -31,6 +31,17 @@ static struct {
 	int wake_fd;
 	const struct bpfduet *duet;
 } signals = { .wake_fd = -1 };
+
+void program__begin(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* Those that end a run. */
 static const int stops[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };

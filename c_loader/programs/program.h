@@ -6,6 +6,13 @@
 #include <stddef.h>
 
 /*
+ * The first thing that a process does. Closed standard streams must not become files that are
+ * opened later: what stands in their place can be read from and not be written to, so whoever
+ * writes there is told what is wrong.
+ */
+void program__begin(void);
+
+/*
  * A tool as a program: everything between main()'s arguments and its exit status, that is signals,
  * stdout and stderr around the library (bpfduet.h).
  *

@@ -24,5 +24,6 @@ int main(int argc, char **argv)
 	size_t size;
 	const void *elf = tool_bpf__elf_bytes(&size);
 
+	program__begin();
 	return program__main(elf, size, argc, argv);
 }

@@ -174,22 +174,28 @@ static void sweep(int parent_fd)
 		close_fd(&list_fd);
 }
 
-/* The descriptor of a new folder, locked; -1 if another start has swept it away meanwhile. */
+/* The descriptor of a new folder, locked; -1 with EAGAIN if another start has swept it away. */
 static int lock_folder(const char *folder)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat mine, there;
 
-	if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &mine) || stat(folder, &there) ||
-			mine.st_ino != there.st_ino))
-		close_fd(&fd);
-	return fd;
+	if (fd < 0) {
+		errno = errno == ENOENT ? EAGAIN : errno;
+		return -1;
+	}
+	if (!flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &mine) && !stat(folder, &there) &&
+	    mine.st_ino == there.st_ino)
+		return fd;
+	close_fd(&fd);
+	errno = EAGAIN;
+	return -1;
 }
 
 /* The cgroup, with both descriptors: bpfduet-PID, or if there is one, bpfduet-PID-2 and so on. */
 static bool make_cgroup(struct command *command, const char *parent, struct buf *error)
 {
-	char *folder, number[16] = "";
+	char *folder = NULL, number[16] = "";
 	int i;
 
 	command->parent_fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -199,24 +205,27 @@ static bool make_cgroup(struct command *command, const char *parent, struct buf 
 	}
 	sweep(command->parent_fd);
 	for (i = 2; i < MAX_FOLDERS; i++) {
+		free(folder);
 		if (asprintf(&folder, "%s/bpfduet-%d%s", parent, (int)getpid(), number) < 0) {
 			buf__puts(error, "out of memory");
 			return false;
 		}
 		if (!mkdir(folder, 0755)) {
+			command->folder = folder; /* whatever comes, it is to be removed */
 			command->folder_fd = lock_folder(folder);
-			if (command->folder_fd >= 0) {
-				command->folder = folder;
+			if (command->folder_fd >= 0)
 				return true;
-			}
+			if (errno != EAGAIN)
+				break;
+			command->folder = NULL;
 		} else if (errno != EEXIST) {
 			break;
 		}
-		free(folder);
 		snprintf(number, sizeof(number), "-%d", i);
 	}
 	buf__printf(error, "cannot make the cgroup %s: %s", folder, strerror(errno));
-	free(folder);
+	if (!command->folder)
+		free(folder);
 	return false;
 }
 

@@ -9,8 +9,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "kernel/cgroup.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "kernel/cgroup.h"
 #include "kernel/requires.h"
 
 /* Output is written when so much has gathered, so a block and an event over fit a pipe. */
@@ -468,6 +469,12 @@ int run__start(struct run *run)
 	kernel_half__listen(NULL);
 	if (ok)
 		return 0;
+	/* Whatever seems to be wrong then, this is. */
+	if (file__few_left()) {
+		run->error.len = 0;
+		buf__puts(&run->error, "too few files may be open: raise the limit (ulimit -n)");
+		return -1;
+	}
 	return run->kernel.refused && !run->error.len ? BPFDUET_REFUSED : -1;
 }
 

@@ -3,10 +3,10 @@
 #define BPFDUET_RUN_H
 
 #include "bpfduet.h"
-#include "run/command.h"
 #include "kernel/load.h"
 #include "output/render.h"
 #include "output/stacks.h"
+#include "run/command.h"
 
 /* Where what comes out goes; a function that is NULL gets nothing. */
 struct sinks {

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import List
 
 import pytest
 
+from bpfduet.plain.cgroup import own_cgroup
 from frontends import FRONTENDS, SLOWNESS, Running, cgroup, command, in_cgroup, run
-from support import opens
+from support import MISSING, opens
 
 pytestmark = pytest.mark.host_only
 
@@ -167,3 +170,37 @@ def test_output_that_cannot_be_written(workloads: Path, frontend: str, path: str
     done = run(frontend, "opensnoop", ["--output", path, "--", *opens(workloads, 3)])
     assert (done.status, done.stderr.decode()) == (1, f"opensnoop: {why}\n")
     assert len(done.lines()) == (0 if before else 1)
+
+
+CLOSING = "import os, sys; [os.close(int(one)) for one in sys.argv[1]]; os.execvp(sys.argv[2], sys.argv[2:])"
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "01", "02", "12", "012"])
+@both_frontends
+def test_closed_streams(workloads: Path, frontend: str, closed: str, tmp_path: Path) -> None:
+    """Without stdout it says what is wrong; without the others it runs, and no file that is opened
+    later takes the place of one."""
+    argv = command(frontend, "opensnoop", ["--", *opens(workloads, 23)])
+    with open(tmp_path / "out", "wb") as out, open(tmp_path / "err", "wb") as err:
+        done = subprocess.run([sys.executable, "-c", CLOSING, closed, *argv], stdin=subprocess.DEVNULL,
+                              stdout=out, stderr=err, timeout=PATIENCE_S, check=False)
+    assert done.returncode == ("1" in closed)
+    if "1" not in closed:
+        assert (tmp_path / "out").read_bytes().count(MISSING.encode()) == 23
+    expected = "opensnoop: cannot write the output: Bad file descriptor\n" if "1" in closed else ""
+    assert (tmp_path / "err").read_text() == ("" if "2" in closed else expected)
+
+
+@pytest.mark.parametrize("limit", [6, 9, 13, 17, 21, 25, 29])
+@both_frontends
+def test_few_descriptors(frontend: str, limit: int) -> None:
+    """One sentence that names the cause, wherever it strikes, and nothing is left behind."""
+    assert run(frontend, "gethostlatency", ["--", "true"]).status == 0      # and so it is compiled
+    argv = ["sh", "-c", f"ulimit -n {limit}; exec \"$@\"", "sh",
+            *command(frontend, "gethostlatency", ["--", "true"])]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert (process.returncode, out) == (1, b"")
+        assert re.fullmatch(rb"\w+: too few files may be open: raise the limit \(ulimit -n\)\n", err), err
+        assert not list(own_cgroup().glob(f"bpfduet-{process.pid}*"))
