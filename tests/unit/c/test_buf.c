@@ -127,12 +127,14 @@ static void test_no_read_beyond(void **state)
 
 static void test_json_string(void **state)
 {
-	static const char bytes[] = "a\"\\\x01\x1f\x7f\t\xc2\x80\xe2\x80\x8b\xff/";
+	static const char bytes[] = "a\"\\\x01\x1f\x7f\t\xc2\x80\xe2\x80\x8b\xff/"
+				    "\xc3\xa9\xf3\xa0\x80\x81";
 	struct buf b = { 0 };
 
 	(void)state;
 	buf__json_string(&b, bytes, sizeof(bytes) - 1);
-	expect(&b, "\"a\\\"\\\\\\u0001\\u001f\\u007f\\u0009\xc2\x80\xe2\x80\x8b\\\\xff/\"");
+	expect(&b, "\"a\\\"\\\\\\u0001\\u001f\\u007f\\u0009\\u0080\\u200b\\\\xff/"
+		   "\xc3\xa9\\udb40\\udc01\"");
 	buf__free(&b);
 }
 
