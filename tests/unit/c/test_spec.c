@@ -136,7 +136,7 @@ static void test_damaged(void **state)
 static void test_refused(void **state)
 {
 	static const char *const cases[][3] = {
-		{ "\"bpfduet\":1", "\"bpfduet\":2", "version is not 1" },
+		{ "\"bpfduet\":1", "\"bpfduet\":2", "of another version of bpfduet" },
 		{ "\"tool\":\"t\"", "\"tool\":5", "'tool' is not a string" },
 		{ "\"when\":[\"!pid\"]", "\"when\":[\"!pod\"]", "names no option" },
 		{ "\"arguments\":[\"pid\"]", "\"arguments\":[\"pod\"]", "cannot name 'pod'" },
