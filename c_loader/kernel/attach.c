@@ -284,7 +284,7 @@ static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool 
 		*plus = '\0';
 		offset = strtoull(plus + 1, NULL, 0);
 	}
-	opts.func_name = symbol;
+	opts.func_name = *symbol ? symbol : NULL; /* else the offset is that in the file */
 	path = binary__find(target, pid, error);
 	if (!path)
 		return false;
@@ -293,6 +293,11 @@ static bool attach_uprobe(struct attachments *a, struct bpf_program *prog, bool 
 	if (!ok && errno == ENOENT)
 		buf__printf(error, "there is no function '%s' in '%s', or no such file", symbol,
 			    target);
+	else if (!ok && errno == LIBBPF_ERRNO__FORMAT)
+		buf__printf(error,
+			    "'%s' is no ELF file, or has several functions '%s': give the place "
+			    "of one in the file, '%s:+0xOFFSET' (readelf -sW)",
+			    target, symbol, target);
 	else if (!ok)
 		buf__printf(error, "'%s:%s': %s", target, symbol, reason(errno));
 	free(path);

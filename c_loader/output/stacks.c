@@ -19,7 +19,7 @@ struct stacks {
 	const char *flame_path; /* NULL if no flame graph was asked for */
 	int flame_fd;
 	bool folded, delimited, annotate;
-	bool told; /* that names are missing */
+	bool told, told_of_kernel; /* that names are missing */
 };
 
 /* One half of a stack. */
@@ -471,6 +471,12 @@ static bool write_flame(const struct stacks *s, const struct stack_set *set, str
 
 static void warn_of_names(struct stacks *s, struct renderer *r)
 {
+	if (!s->told_of_kernel && symbols__kernel_hidden(s->symbols)) {
+		s->told_of_kernel = true;
+		buf__puts(r->err,
+			  "WARNING: The kernel does not show the addresses of its functions: "
+			  "sysctl kernel.kptr_restrict=1\n");
+	}
 	if (s->told || !symbols__cut(s->symbols))
 		return;
 	s->told = true;

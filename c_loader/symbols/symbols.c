@@ -140,6 +140,11 @@ static void read_kallsyms(struct symbol_table *t)
 	symbol_table__sort(t, false);
 }
 
+bool symbols__kernel_hidden(const struct symbols *s)
+{
+	return s->kernel_read && !s->kernel.n_places;
+}
+
 const char *symbols__kernel(struct symbols *s, uint64_t address)
 {
 	if (!s->kernel_read)

@@ -30,6 +30,12 @@ const char *symbols__user(struct symbols *s, uint32_t pid, uint64_t address);
 /* A report is done. A process that has not been remembered for some of them is forgotten. */
 void symbols__end_round(struct symbols *s);
 
+/*
+ * Whether the kernel was asked for the names of its functions and has shown no addresses
+ * (kernel.kptr_restrict) or nothing at all.
+ */
+bool symbols__kernel_hidden(const struct symbols *s);
+
 /* Whether there was more than may be read of what the processes chose: some names are missing. */
 bool symbols__cut(const struct symbols *s);
 

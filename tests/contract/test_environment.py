@@ -123,6 +123,20 @@ def test_no_btf_bcc() -> None:
 
 
 @both_frontends
+def test_hidden_kernel_addresses(frontend: str, tmp_path: Path) -> None:
+    """What /proc/kallsyms looks like with kernel.kptr_restrict=2: names are missing, and it is said."""
+    zeros = tmp_path / "kallsyms"
+    zeros.write_text("0000000000000000 T _stext\n0000000000000000 T schedule\n")
+    argv = command(frontend, "profile", ["-f", "-F", "99", "--", "dd", "if=/dev/zero", "of=/dev/null", "bs=64k",
+                                         "count=100000", "status=none"])
+    assert run_argv(argv).status == 0       # and so it is compiled
+    result = hiding(f"mount --bind {zeros} /proc/kallsyms", argv)
+    assert (result.status, result.stderr) == (
+        0, b"WARNING: The kernel does not show the addresses of its functions: "
+        b"sysctl kernel.kptr_restrict=1\n")
+
+
+@both_frontends
 def test_no_cgroup_v2(frontend: str) -> None:
     """Where the hierarchy is not mounted."""
     unmount = "umount -a -t cgroup2"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+from pathlib import Path
 from typing import Dict, List, Sequence
 
 import pytest
@@ -160,6 +162,34 @@ def test_no_function(tracefs, frontend: str, function: str, sentence: str) -> No
     done = run(frontend, "funclatency", [function])
     assert (done.status, done.stdout) == (1, b"")
     assert len(done.stderr.splitlines()) == 1 and sentence in done.stderr.decode()
+
+
+TWICE = "static __attribute__((noinline)) void twice(void) { __asm__ volatile (\"\"); }\n"
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_two_functions_of_one_name(tracefs, frontend: str, tmp_path: Path) -> None:
+    """A sentence that says how to name one of them, and so it can be: by its place in the file."""
+    for name, calls in (("first", 5), ("second", 11)):
+        (tmp_path / f"{name}.c").write_text(
+            TWICE + f"void {name}(void) {{ for (int i = 0; i < {calls}; i++) twice(); }}\n")
+    (tmp_path / "main.c").write_text("void first(void), second(void);\n"
+                                     "int main(void) { first(); second(); return 0; }\n")
+    program = tmp_path / "program"
+    subprocess.run(["cc", "-O1", "-fno-ipa-cp", "-o", program, *sorted(tmp_path.glob("*.c"))], check=True)
+    done = run(frontend, "funclatency", [f"{program}:twice", "--", str(program)])
+    assert done.status == 1
+    assert f"'{program}:+0xOFFSET' (readelf -sW)\n".encode() in done.stderr
+    names = subprocess.run(["nm", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    places = sorted(line.split()[0] for line in names.splitlines() if line.endswith(" t twice"))
+    counts = []
+    for place in places:
+        done = run(frontend, "funclatency", [f"{program}:+0x{place}", "--", str(program)])
+        found = AVERAGE.search(done.stdout)
+        assert done.status == 0 and found, done
+        counts.append(int(found[5]))
+    assert counts == [5, 11]
 
 
 @pytest.mark.needs("kprobes")
