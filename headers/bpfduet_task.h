@@ -8,10 +8,10 @@
 
 DUET_SHARED_CONFIG(u32, filter_pid, 0);		/* tgid; 0: all */
 DUET_SHARED_CONFIG(u32, filter_tid, 0);
-DUET_SHARED_CONFIG(u32, filter_uid, -1);	/* -1: all */
+DUET_SHARED_CONFIG(u64, filter_uid, -1);	/* 64 bits of it: all */
 DUET_SHARED_CONFIG(u64, filter_cgroup, 0);	/* id of a cgroup (v2) */
 DUET_SHARED_CONFIG(int, filter_cgroup_level, 0);	/* its depth; the root is 0 */
-DUET_SHARED_CONFIG_STR(filter_comm, 16);		/* "": all */
+DUET_SHARED_CONFIG_STR(filter_comm, 16);		/* all, if nothing set it */
 DUET_SHARED_CONFIG(u32, own_pid, 0);		/* the tool's own process */
 
 /*
@@ -33,10 +33,10 @@ static __always_inline bool task_matches(void)
 	    DUET_LATE(filter_cgroup) !=
 		    (u64)bpf_get_current_ancestor_cgroup_id(DUET_LATE(filter_cgroup_level)))
 		return false;
-	if (DUET_LATE(filter_uid) != (u32)-1 &&
+	if (DUET_LATE(filter_uid) != (u64)-1 &&
 	    DUET_LATE(filter_uid) != (u32)bpf_get_current_uid_gid())
 		return false;
-	if (CONFIG_STR_WORD(filter_comm, 0)) {
+	if (CONFIG_STR_WORD(filter_comm, 1) != DUET_STR_UNSET) {
 		u64 comm[2] = {};	/* Linux 6.1 does not fill up what it returns */
 
 		bpf_get_current_comm(&comm, sizeof(comm));

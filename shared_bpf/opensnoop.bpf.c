@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * opensnoop: open(), openat() and openat2() of every process, with their results.
+ * opensnoop: open(), creat(), openat() and openat2() of every process, with their results.
  *
  * One program at the exit of each call suffices: the arguments still are in the
  * task's saved registers, and by then the file name has been paged in. So there is
@@ -52,7 +52,25 @@ BPF_PERCPU_ARRAY(scratch, struct path_walk, 1);
 
 CONFIG(bool, failed_only, false);
 CONFIG(bool, full_path, false);
-CONFIG(u32, flag_mask, 0);
+CONFIG(u64, flag_mask, 0); /* of one_bit_each() */
+
+/*
+ * The flags of a call so that -f can ask for any of them at once: those that are no single bit
+ * have a bit of their own, above. These are the access mode, a number in two bits, of which 0 is
+ * O_RDONLY, and flags that are there only if all of their bits are. opensnoop.toml has the names.
+ */
+static __always_inline u64 one_bit_each(u64 flags)
+{
+	const u64 sync = 04010000, tmpfile = 020200000;
+	u64 bits = (u32)flags & ~(u64)O_ACCMODE;
+
+	bits |= 1ULL << (32 + (flags & O_ACCMODE));
+	if ((flags & sync) == sync)
+		bits |= 1ULL << 36;
+	if ((flags & tmpfile) == tmpfile)
+		bits |= 1ULL << 37;
+	return bits;
+}
 
 /*
  * The path that a relative name starts from: the current directory, or that of `dfd`;
@@ -134,6 +152,9 @@ static __always_inline int returned(long nr, long ret)
 	if (nr == __NR_open) {
 		filename = (const char *)arg.first;
 		flags = arg.second;
+	} else if (nr == __NR_creat) {
+		filename = (const char *)arg.first;
+		flags = O_CREAT | O_WRONLY | O_TRUNC; /* what it stands for */
 	} else {
 		dfd = arg.first;
 		filename = (const char *)arg.second;
@@ -142,7 +163,7 @@ static __always_inline int returned(long nr, long ret)
 		else /* struct open_how */
 			bpf_probe_read_user(&flags, sizeof(flags), (void *)arg.third);
 	}
-	if (flag_mask && !(flags & flag_mask))
+	if (flag_mask && !(one_bit_each(flags) & flag_mask))
 		return 0;
 	return opened(ret, filename, flags, dfd);
 }
@@ -150,6 +171,11 @@ static __always_inline int returned(long nr, long ret)
 TRACEPOINT_PROBE(syscalls, sys_exit_open)
 {
 	return returned(__NR_open, args->ret);
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_creat)
+{
+	return returned(__NR_creat, args->ret);
 }
 
 TRACEPOINT_PROBE(syscalls, sys_exit_openat)
@@ -162,12 +188,12 @@ TRACEPOINT_PROBE(syscalls, sys_exit_openat2)
 	return returned(__NR_openat2, args->ret);
 }
 
-/* In place of these three where the kernel would skip them. */
+/* In place of these where the kernel would skip them. */
 TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 {
 	long nr = args->id;
 
-	if (nr != __NR_open && nr != __NR_openat && nr != __NR_openat2)
+	if (nr != __NR_open && nr != __NR_creat && nr != __NR_openat && nr != __NR_openat2)
 		return 0;
 	return call_is_native() ? returned(nr, args->ret) : 0;
 }

@@ -15,7 +15,7 @@ from frontends import FORMATS, FRONTENDS, SLOWNESS, WORKLOADS, Watched, run, sec
 from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import STAMP, Masks, assert_same, csv_text, rising
 
-PROGRAMS = 3
+PROGRAMS = 4
 NOBODY = 65534
 O_WRONLY, O_RDWR, O_CREAT, O_PATH = 0o1, 0o2, 0o100, 0o10000000
 MISSING = "/bpfduet/missing"
@@ -39,7 +39,7 @@ def steps(folder: Path) -> List[str]:
     file = str(folder / "file")
     return ["openat", MISSING, "open", file, "openat2", file,                           # 3
             "flags", "2", "open", file, "openat", file, "openat2", str(folder),         # 6
-            "flags", "101", "open", str(folder / "new"), "openat", str(folder),         # 8
+            "flags", "101", "creat", str(folder / "new"), "openat", str(folder),         # 8
             "flags", "2000000", "openat", file, "openat2", "relative",                  # 10
             "cd", str(folder), "flags", "0", "open", "file", "openat", "./file",        # 12
             "openat2", "../" + folder.name + "/file", "bad",                            # 14
@@ -156,19 +156,51 @@ def places(words: Sequence[str]) -> List[str]:
     ("-n places -b 8", lambda e: e.comm == b"places", Columns()),
     ("--comm places", lambda e: e.comm == b"places", Columns()),
     ("--comm place", lambda e: False, Columns()),
+    ("--comm=", lambda e: e.comm == b"", Columns()),
     ("-f O_WRONLY -f O_RDWR -e", lambda e: e.flags & (O_WRONLY | O_RDWR), Columns(flags=True)),
     ("-f O_CREAT|O_PATH", lambda e: e.flags & (O_CREAT | O_PATH), Columns()),
     ("-x -f O_WRONLY", lambda e: e.err and e.flags & O_WRONLY, Columns()),
     ("-u 0 -U", lambda e: True, Columns(uid=True)),
     ("-u nobody", lambda e: False, Columns()),
+    ("-u 4294967295", lambda e: False, Columns()),
 ])
 def test_options(folder: Path, args: str, keep, show: Columns) -> None:
     words = steps(folder)
+    if args == "--comm=":   # a name that a thread can have
+        words[:0] = ["comm", "", "open", MISSING, "comm", "places"]
     formats = FORMATS if show != Columns() or not args else ("text",)
     watched = watch("opensnoop", args.split(), places(words), PROGRAMS, formats)
     events = expected(watched.said, words)
-    assert len(events) == 23
+    assert len(events) == 23 + (args == "--comm=")
     check(watched, [event for event in events if keep(event)], show)
+
+
+# Each flag alone, and such as are bits of others; access mode 3 is neither for reading nor for writing.
+FLAGS = [0, 1, 2, 3, 0o100, 0o200, 0o400, 0o1000, 0o2001, 0o4000, 0o10001, 0o20000, 0o40000, 0o100002, 0o200000,
+         0o400000, 0o1000000, 0o2000000, 0o4010001, 0o4010000, 0o10000000, 0o20200002, 0o20000001]
+
+
+def has(flags: int, name: str) -> bool:
+    """Whether a call's flags are called so."""
+    value = 0o100000 if name == "O_LARGEFILE" else getattr(os, name)     # which glibc has as 0
+    return flags & os.O_ACCMODE == value if value <= os.O_ACCMODE else flags & value == value
+
+
+@pytest.mark.first_in_guests
+@pytest.mark.parametrize("names", [
+    "O_RDONLY", "O_WRONLY", "O_RDONLY|O_RDWR", "O_SYNC", "O_RSYNC|O_TMPFILE", "O_TMPFILE", "O_DSYNC",
+    "O_DIRECTORY", "O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC", "O_APPEND|O_NONBLOCK|O_ASYNC|O_DIRECT", "O_NDELAY",
+    "O_LARGEFILE|O_NOFOLLOW", "O_NOATIME|O_CLOEXEC|O_PATH"])
+def test_flags(workloads: Path, names: str) -> None:
+    """A flag is there if all of its bits are; the access mode is a number, of which 0 is O_RDONLY."""
+    words = ["creat", MISSING]
+    for index, flags in enumerate(FLAGS):
+        words += ["flags", f"{flags:o}", ("open", "openat", "openat2")[index % 3], MISSING]
+    watched = watch("opensnoop", ["-e", "-f", names], places(words), PROGRAMS, ["text"])
+    events = [one for one in expected(watched.said, words)
+              if any(has(one.flags, name) for name in names.split("|"))]
+    assert 0 < len(events) < len(FLAGS)
+    check(watched, events, Columns(flags=True))
 
 
 @pytest.mark.parametrize("args, uid, show", [
@@ -189,11 +221,10 @@ def test_who(folder: Path, args: List[str], uid: Optional[int], show: Columns) -
     check(watched, events, show)
 
 
-@pytest.mark.parametrize("loop", ["open", "openat", "openat2"])
+@pytest.mark.parametrize("loop", ["open", "creat", "openat", "openat2"])
 def test_count(workloads: Path, loop: str) -> None:
     """As many lines as calls, be they fast."""
-    watched = watch("opensnoop", [], [str(workloads / "places"), *[loop, MISSING] * 997], PROGRAMS,
-                    ["text"])
+    watched = watch("opensnoop", [], places([loop, MISSING] * 997), PROGRAMS, ["text"])
     check(watched, [Open(watched.pid, -1, 2, 0, MISSING.encode())] * 997)
 
 

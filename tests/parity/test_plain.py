@@ -99,7 +99,7 @@ def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "inner").write_text("y")
     words = opensnoop.steps(tmp_path)
-    witness("opensnoop", args.split(), opensnoop.places(words), 3, {"json": [STAMP]}, 2)
+    witness("opensnoop", args.split(), opensnoop.places(words), opensnoop.PROGRAMS, {"json": [STAMP]}, 2)
 
 
 @pytest.mark.first_in_guests
@@ -598,7 +598,7 @@ def test_signals(workloads, number: int) -> None:
 def test_lost(workloads) -> None:
     """Records that find no room are told of, exactly."""
     with cgroup() as group:
-        tracer = Running(PLAIN, "opensnoop", ["--cgroup", str(group), "-b", "1"], 3)
+        tracer = Running(PLAIN, "opensnoop", ["--cgroup", str(group), "-b", "1"], opensnoop.PROGRAMS)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGSTOP)
@@ -652,7 +652,7 @@ def test_pattern(workloads, tmp_path: Path) -> None:
     program.write_text(shown[1])
     with cgroup() as group:
         held = Held(group, opensnoop.places(["open", opensnoop.MISSING, "open", "/", "openat", "/x"]))
-        tracer = Running("pattern", "", (), 3, {"PYTHONPATH": "python"},
+        tracer = Running("pattern", "", (), 4, {"PYTHONPATH": "python"},
                          argv=["/usr/bin/python3", str(program), str(held.pid)], cwd=ROOT)
         try:
             tracer.wait_ready()
