@@ -39,8 +39,7 @@ static __always_inline bool other_task_matches(struct task_struct *task)
 		u64 comm[2] = {};
 
 		BPF_CORE_READ_STR_INTO(&comm, task, comm);
-		if (comm[0] != CONFIG_STR_WORD(filter_comm, 0) ||
-		    comm[1] != CONFIG_STR_WORD(filter_comm, 1))
+		if (!comm_matches(comm))
 			return false;
 	}
 	return true;
