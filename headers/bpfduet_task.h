@@ -150,6 +150,30 @@ static __always_inline u64 string_bytes(long returned, u64 max)
 }
 
 /*
+ * Whether a string goes on behind the `max` bytes that bpf_probe_read_*_str() had room for, by
+ * what that returned: if all are full, the last one, a NUL now, can have been another byte.
+ */
+static __always_inline bool user_string_cut(const char *string, long returned, u64 max)
+{
+	char last = 0;
+
+	if (returned < (long)max)
+		return false;
+	bpf_probe_read_user(&last, sizeof(last), string + max - 1);
+	return last;
+}
+
+static __always_inline bool kernel_string_cut(const char *string, long returned, u64 max)
+{
+	char last = 0;
+
+	if (returned < (long)max)
+		return false;
+	bpf_probe_read_kernel(&last, sizeof(last), string + max - 1);
+	return last;
+}
+
+/*
  * i & mask, in just this place: clang leaves out a mask that it can prove needless,
  * and the verifier cannot always prove it.
  */

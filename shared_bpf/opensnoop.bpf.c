@@ -20,11 +20,8 @@ struct open_event {
 	int err; /* errno, 0 if it did not */
 	u32 flags;
 	char comm[TASK_COMM_LEN];
-};
-
-/* What is sent: the path is cut to its length. */
-struct named_event {
-	struct open_event e;
+	bool path_start_cut; /* of a full path: folders are missing */
+	bool path_cut; /* the name goes on */
 	char path[NAME_BYTES];
 };
 
@@ -38,6 +35,8 @@ struct path_event {
 	int err;
 	u32 flags;
 	char comm[TASK_COMM_LEN];
+	bool path_start_cut;
+	bool path_cut;
 	char path[PATH_ROOM];
 };
 
@@ -100,37 +99,42 @@ static __always_inline void send_full(struct open_event *e, const char *filename
 	walk = scratch.lookup(&zero);
 	if (!walk)
 		return;
-	__builtin_memcpy(&walk->event, e, sizeof(*e));
+	__builtin_memcpy(&walk->event, e, offsetof(struct open_event, path));
 	n = bpf_probe_read_user_str(walk->event.path, NAME_BYTES, filename);
+	walk->event.path_cut = user_string_cut(filename, n, NAME_BYTES);
 	walk->len = string_bytes(n, NAME_BYTES);
 	if (walk->event.path[0] != '/')
-		path_append(walk->event.path, &walk->len, start_of(dfd));
+		walk->event.path_start_cut =
+			path_append(walk->event.path, &walk->len, start_of(dfd));
 	len = string_bytes(walk->len, sizeof(walk->event.path));
 	events.ringbuf_output(&walk->event, offsetof(struct path_event, path) + len, 0);
 }
 
 static __always_inline int opened(long ret, const char *filename, u32 flags, int dfd)
 {
-	struct named_event event;
+	struct open_event event;
 	u64 id = bpf_get_current_pid_tgid();
 	u64 len;
 	long n;
 
-	event.e.ts = bpf_ktime_get_ns();
-	event.e.pid = id >> 32;
-	event.e.tid = id;
-	event.e.uid = bpf_get_current_uid_gid();
-	event.e.fd = ret < 0 ? -1 : ret;
-	event.e.err = ret < 0 ? -ret : 0;
-	event.e.flags = flags;
-	bpf_get_current_comm(&event.e.comm, sizeof(event.e.comm));
+	event.ts = bpf_ktime_get_ns();
+	event.pid = id >> 32;
+	event.tid = id;
+	event.uid = bpf_get_current_uid_gid();
+	event.fd = ret < 0 ? -1 : ret;
+	event.err = ret < 0 ? -ret : 0;
+	event.flags = flags;
+	bpf_get_current_comm(&event.comm, sizeof(event.comm));
+	event.path_start_cut = false;
+	event.path_cut = false;
 	if (full_path) {
-		send_full(&event.e, filename, dfd);
+		send_full(&event, filename, dfd);
 		return 0;
 	}
 	n = bpf_probe_read_user_str(event.path, sizeof(event.path), filename);
+	event.path_cut = user_string_cut(filename, n, sizeof(event.path));
 	len = string_bytes(n, sizeof(event.path));
-	events.ringbuf_output(&event, offsetof(struct named_event, path) + len, 0);
+	events.ringbuf_output(&event, offsetof(struct open_event, path) + len, 0);
 	return 0;
 }
 

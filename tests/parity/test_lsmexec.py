@@ -58,9 +58,9 @@ def test_execs(workloads, script: Path) -> None:
     assert len(events) == 23
     assert same["text"].splitlines() == text(events)
     assert same["csv"].decode().splitlines() == [
-        "pid,ppid,comm,path", *(",".join(map(str, event)) for event in events)]
+        "pid,ppid,comm,path,path_cut", *(",".join(map(str, event)) + "," for event in events)]
     assert [json.loads(line)["data"] for line in same["json"].splitlines()] == [
-        {"ts": 0, "pid": pid, "ppid": ppid, "uid": 0, "comm": comm, "path": path}
+        {"ts": 0, "pid": pid, "ppid": ppid, "uid": 0, "comm": comm, "path_cut": False, "path": path}
         for pid, ppid, comm, path in events]
 
 

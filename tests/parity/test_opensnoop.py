@@ -17,6 +17,8 @@ from parity.same import STAMP, Masks, assert_same, csv_text, rising
 
 PROGRAMS = 4
 NOBODY = 65534
+NAME_CHARS = 255
+MARK = "…".encode()     # of what is cut; where a name has it, it is escaped
 O_WRONLY, O_RDWR, O_CREAT, O_PATH = 0o1, 0o2, 0o100, 0o10000000
 MISSING = "/bpfduet/missing"
 
@@ -32,6 +34,8 @@ class Open:
     path: bytes
     comm: bytes = b"places"
     uid: int = 0
+    cut: bool = False           # the name goes on
+    start_cut: bool = False     # folders are missing in front
 
 
 def steps(folder: Path) -> List[str]:
@@ -58,7 +62,8 @@ def expected(said: Sequence[Sequence[int]], words: Sequence[str], uid: int = 0) 
             comm = name.encode()
         elif step not in ("flags", "cd", "dirfd"):
             pid, fd, err, flags = next(lines)
-            events.append(Open(pid, fd, err, flags, os.fsencode(name), comm, uid))
+            path = os.fsencode(name)
+            events.append(Open(pid, fd, err, flags, path[:NAME_CHARS], comm, uid, len(path) > NAME_CHARS))
     assert next(lines, None) is None
     return events
 
@@ -71,6 +76,7 @@ class Columns:
     uid: bool = False
     tid: bool = False
     flags: bool = False
+    full: bool = False
 
 
 def as_text(events: Sequence[Open], show: Columns) -> bytes:
@@ -82,19 +88,21 @@ def as_text(events: Sequence[Open], show: Columns) -> bytes:
         lines.append((b"%-14s" % b"T" if show.time else b"")
                      + (b"%-6d" % e.uid if show.uid else b"")
                      + b"%-6d %-16s %4d %3d " % (e.pid, e.comm, e.fd, e.err)
-                     + (b"%08o " % e.flags if show.flags else b"") + e.path)
+                     + (b"%08o " % e.flags if show.flags else b"")
+                     + MARK * e.start_cut + e.path + MARK * e.cut)
     return b"".join(line + b"\n" for line in lines)
 
 
 def as_csv(events: Sequence[Open], show: Columns) -> bytes:
     """The same in CSV."""
     names = ["ts"] * show.time + ["uid"] * show.uid + ["tid" if show.tid else "pid"]
-    names += ["comm", "fd", "err"] + ["flags"] * show.flags + ["path"]
+    names += ["comm", "fd", "err"] + ["flags"] * show.flags + ["path_start_cut"] * show.full + ["path", "path_cut"]
     out = ",".join(names).encode() + b"\n"
     for e in events:
         values = [b"T"] * show.time + [b"%d" % e.uid] * show.uid
         values += [b"%d" % e.pid, e.comm, b"%d" % e.fd, b"%d" % e.err]
-        values += [b"%08o" % e.flags] * show.flags + [csv_text(e.path)]
+        values += [b"%08o" % e.flags] * show.flags + [MARK * e.start_cut] * show.full
+        values += [csv_text(e.path), MARK * e.cut]
         out += b",".join(values) + b"\n"
     return out
 
@@ -103,7 +111,8 @@ def as_json(events: Sequence[Open]) -> List[dict]:
     """The same as objects."""
     return [{"type": "event", "tool": "opensnoop", "data": {
         "ts": 0, "pid": e.pid, "tid": e.pid, "uid": e.uid, "fd": e.fd, "err": e.err,
-        "flags": e.flags, "comm": e.comm.decode(), "path": e.path.decode()}} for e in events]
+        "flags": e.flags, "comm": e.comm.decode(), "path_start_cut": e.start_cut, "path_cut": e.cut,
+        "path": e.path.decode()}} for e in events]
 
 
 def check(watched: Watched, events: Sequence[Open], show: Optional[Columns] = None) -> None:
@@ -285,6 +294,7 @@ def test_full_path(folder: Path, mounted: Path) -> None:
         (["cd", top, "openat", long], f"{top}/{long}"),
         (["openat2", long + "x"], f"{top}/{long}"),
         (["open", "m" * 5000], f"{top}/{'m' * 255}"),
+        (["open", "/" + "s/" * 200], "/" + "s/" * 127),
         (["cd", str(low), "openat", "file"], f"{low}/file"),
         # deeper than it climbs: the inner part, and not as if that began at the root
         (["cd", str(lowest), "openat", "file"], "INNER"),
@@ -297,19 +307,18 @@ def test_full_path(folder: Path, mounted: Path) -> None:
     shown = watched.results["c", "json"].objects()[-1]["data"]["path"].encode()
     assert os.fsencode(lowest / "file").endswith(b"/" + shown) and shown.count(b"/") >= 40
     assert not shown.startswith(b"/")
-    events[-1].path = shown
-    check(watched, events, Columns(flags=True))
+    events[-1].path, events[-1].start_cut = shown, True
+    check(watched, events, Columns(flags=True, full=True))
 
 
 def test_long_names(folder: Path) -> None:
-    """255 bytes of a name are shown; the rest is cut off."""
+    """255 bytes of a name are shown, and a mark if there are more."""
     words = ["cd", str(folder)]
     for size in (254, 255, 256, 300, 4094, 5000):
         words += ["openat", "n" * size, "openat2", "/" + "m" * (size - 1)]
     watched = watch("opensnoop", [], places(words), PROGRAMS)
     events = expected(watched.said, words)
-    for event in events:
-        event.path = event.path[:255]
+    assert [event.cut for event in events] == [False] * 4 + [True] * 8
     check(watched, events)
 
 
@@ -317,7 +326,7 @@ def test_odd_names(workloads: Path) -> None:
     """Names are escaped: control bytes, bad UTF-8, what cheats the eye."""
     names = {b"\x1b[31mred": rb"\x1b[31mred", b"line\nline": rb"line\x0aline", b"\xff\xfe": rb"\xff\xfe",
              "\u00e9t\u00e9".encode(): "\u00e9t\u00e9".encode(), b"\xe2\x80\xae": rb"\xe2\x80\xae",
-             b'a,"b"': b'a,"b"', b"back\\slash": b"back\\slash", b"\xc0\x80": rb"\xc0\x80"}
+             MARK: rb"\xe2\x80\xa6", b'a,"b"': b'a,"b"', b"back\\slash": b"back\\slash", b"\xc0\x80": rb"\xc0\x80"}
     words: List[str] = []
     for name in names:
         words += ["openat", os.fsdecode(b"/bpfduet/" + name)]

@@ -64,11 +64,11 @@ def test_opens(workloads, folder: Path, tmp_path_factory) -> None:
     assert watched.out("kprobes") == same["text"]
     quoted = [f'"{path}"' if "," in path else path for path, _ in opened]
     assert same["csv"].decode().splitlines() == [
-        "pid,comm,path", *[f"{watched.pid},places,{path}".replace("\x1b", "\\x1b")
+        "pid,comm,path_start_cut,path", *[f"{watched.pid},places,,{path}".replace("\x1b", "\\x1b")
                            for path in quoted]]
     events = [json.loads(line)["data"] for line in same["json"].splitlines()]
     assert events == [{"ts": 0, "pid": watched.pid, "uid": 0, "flags": flags, "comm": "places",
-                       "path": path} for path, flags in opened]
+                       "path_start_cut": False, "path": path} for path, flags in opened]
 
 
 @pytest.mark.needs("kprobes")
