@@ -72,6 +72,23 @@ def test_opens(workloads, folder: Path, tmp_path_factory) -> None:
 
 
 @pytest.mark.needs("kprobes")
+def test_deep(workloads, folder: Path) -> None:
+    """A path of which the beginning is missing says so."""
+    deepest = folder.joinpath(*(f"d{level}" for level in range(70)))
+    deepest.mkdir(parents=True)
+    (deepest / "file").write_text("x")
+    watched = watch("vfsopen", ONLY, [PLACES, "openat", str(deepest / "file"), "open", str(folder / "file")], 1)
+    same = assert_same(watched, MASKS)
+    deep, plain = [json.loads(line)["data"] for line in same["json"].splitlines()]
+    assert (deep["path_start_cut"], plain["path_start_cut"]) == (True, False)
+    assert str(deepest / "file").endswith("/" + deep["path"]) and deep["path"].count("/") == 47
+    assert [line.split()[2].decode() for line in same["text"].splitlines()[1:]] == [
+        "…" + deep["path"], plain["path"]]
+    assert [line.split(",")[2:] for line in same["csv"].decode().splitlines()[1:]] == [
+        ["…", deep["path"]], ["", plain["path"]]]
+
+
+@pytest.mark.needs("kprobes")
 @pytest.mark.parametrize("args, shown", [
     ("-p {pid}", 23), ("-t {pid}", 23), ("-u 0", 23), ("-n lace", 23), ("--path /inner/deep", 7),
     ("-b 512", 23), ("-p 1", 0), ("-u nobody", 0), ("-n lacy", 0), ("--path /missing", 0)])
