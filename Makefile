@@ -34,21 +34,20 @@ ROOTS ?= trixie
 
 TOOLS_DIR ?= shared_bpf
 TOOLS ?= $(patsubst $(TOOLS_DIR)/%.bpf.c,%,$(wildcard $(TOOLS_DIR)/*.bpf.c))
-LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c %/libbpf_stderr.c,$(wildcard c_loader/*.c)))
+LIB_OBJECTS := $(patsubst c_loader/%.c,$(BUILD)/c/%.o,$(filter-out %_main.c %/libbpf_stderr.c,$(wildcard c_loader/*.c c_loader/*/*.c)))
 UNIT_TESTS := $(patsubst tests/unit/c/test_%.c,%,$(wildcard tests/unit/c/test_*.c))
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra $(if $(WERROR),-Werror)
 # Each object says what it was made of.
 DEPENDENCIES = -MMD -MP -MF $(@:.o=.d)
-override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -Ic_loader -I$(BUILD)/bpf \
+override CFLAGS += -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -iquote c_loader -I$(BUILD)/bpf \
 	-DDUET_VERSION='"$(shell cat VERSION)"'
 PACKAGES := libbpf libelf jansson zlib
 LIBS = $(eval LIBS := $(or $(shell pkg-config --libs $(PACKAGES) 2>/dev/null),-lbpf -lelf -ljansson -lz))$(LIBS)
 STATIC_LIBS = $(eval STATIC_LIBS := $(or $(shell pkg-config --static --libs $(PACKAGES) 2>/dev/null),$(LIBS)))$(STATIC_LIBS)
-# Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/stacks.h).
-# The compiler is asked at the first use, and once: `make deps` and `make demo` begin without one.
-STACKS_LIBS = $(eval STACKS_LIBS := -Wl,-u,duet_stacks $(shell $(CC) -print-file-name=libstdc++.a))$(STACKS_LIBS)
+# Tools that report stacks, and only they, have tables of symbols and a demangler (c_loader/output/stacks.h).
+STACKS_LIBS := -Wl,-u,duet_stacks -liberty
 STACKS = $(shell grep -q '"kind":"stacks"' $(BUILD)/bpf/$*.json && echo '$(STACKS_LIBS)')
 # The shared library (c_loader/bpfduet.h, docs/library.md).
 SONAME := libbpfduet.so.0
@@ -70,8 +69,9 @@ ifneq ($(filter-out deps demo check check-native check-vm vm-shell bench bench-s
 HASH := \#
 ABSENT := $(shell for program in $(foreach name,CC AR CLANG LLVM_OBJCOPY BPFTOOL PYTHON,$(firstword $($(name)))); do \
 	command -v $$program >/dev/null || echo $$program; done)
-ABSENT := $(or $(ABSENT),$(shell printf '$(HASH)if !__has_include(<%s>)\n%s\n$(HASH)endif\n' \
-	$(foreach header,bpf/libbpf.h libelf.h zlib.h jansson.h,$(header) $(header)) | $(CC) $(CFLAGS) -E -P -x c - 2>/dev/null))
+ABSENT := $(or $(ABSENT),$(shell printf '$(HASH)if !__has_include(<%s>) && !__has_include(<%s>)\n%s\n$(HASH)endif\n' \
+	$(foreach header,bpf/libbpf.h libelf.h zlib.h jansson.h libiberty/demangle.h,$(header) $(notdir $(header)) $(header)) | \
+	$(CC) $(CFLAGS) -E -P -x c - 2>/dev/null))
 $(if $(ABSENT),$(error not found: $(ABSENT). "make deps" installs what a build needs, "make demo" also builds and shows it))
 endif
 
@@ -126,8 +126,8 @@ $(BUILD)/c/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CFLAGS) $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/c/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
-$(BUILD)/c/flame.o: $(wildcard python/bpfduet/data/flame.*)
+$(BUILD)/c/output/flame.o $(BUILD)/pic/output/flame.o: override CFLAGS += -Wa,-Ic_loader/output
+$(BUILD)/c/output/flame.o $(BUILD)/pic/output/flame.o: c_loader/output/flame.css c_loader/output/flame.js
 
 $(BUILD)/libbpfduet.a: $(LIB_OBJECTS)
 	$(Q)rm -f $@
@@ -138,14 +138,12 @@ $(BUILD)/pic/%.o: c_loader/%.c VERSION Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fPIC -fvisibility=hidden $(DEPENDENCIES) -c $< -o $@
 
-$(BUILD)/pic/flame.o: override CFLAGS += -Wa,-Ipython/bpfduet/data
-$(BUILD)/pic/flame.o: $(wildcard python/bpfduet/data/flame.*)
 
 $(BUILD)/pic/libbpf.a: $(wildcard $(shell $(CC) -print-file-name=libbpf.a 2>/dev/null))
 	@mkdir -p $(@D)
 	$(Q)$(OBJCOPY) --redefine-sym stderr=bpfduet_stderr $(or $<,$(error there is no libbpf.a: "make deps" installs it)) $@
 
-PIC_OBJECTS := $(patsubst $(BUILD)/c/%,$(BUILD)/pic/%,$(filter-out %/program.o %/output.o,$(LIB_OBJECTS))) $(BUILD)/pic/libbpf_stderr.o
+PIC_OBJECTS := $(patsubst $(BUILD)/c/%,$(BUILD)/pic/%,$(filter-out $(BUILD)/c/programs/%,$(LIB_OBJECTS))) $(BUILD)/pic/kernel/libbpf_stderr.o
 
 $(BUILD)/lib/$(SONAME): $(PIC_OBJECTS) $(BUILD)/pic/libbpf.a c_loader/bpfduet.map
 	@mkdir -p $(@D)
@@ -153,11 +151,11 @@ $(BUILD)/lib/$(SONAME): $(PIC_OBJECTS) $(BUILD)/pic/libbpf.a c_loader/bpfduet.ma
 		$(if $(SANITIZE),,-Wl,-z,defs) -Wl,--gc-sections $(HARDENED) $(LDFLAGS) $(filter-out %.map,$^) $(filter-out -lbpf,$(LIBS)) $(STACKS_LIBS) -o $@
 	$(Q)ln -sf $(SONAME) $(@D)/libbpfduet.so
 
-$(BUILD)/c/%.tool.o: c_loader/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
+$(BUILD)/c/%.tool.o: c_loader/programs/tool_main.c $(BUILD)/bpf/%.skel.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DEPENDENCIES) -DTOOL=$* -c $< -o $@
 
-$(BUILD)/bin/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a
+$(BUILD)/bin/bpfduet-loader: $(BUILD)/c/programs/loader_main.o $(BUILD)/libbpfduet.a
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) -pie $(HARDENED) $(LDFLAGS) $^ $(LIBS) $(STACKS_LIBS) -o $@
 
@@ -172,7 +170,7 @@ $(BUILD)/libelf/checked: scripts/build-libelf.sh $(wildcard $(shell $(CC) -print
 	$(Q)CC="$(CC)" scripts/build-libelf.sh $(@D)
 	@touch $@
 
-$(BUILD)/static/bpfduet-loader: $(BUILD)/c/loader_main.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
+$(BUILD)/static/bpfduet-loader: $(BUILD)/c/programs/loader_main.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/checked
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(STATIC) $(STACKS_LIBS) -o $@
 
@@ -182,7 +180,8 @@ $(BUILD)/static/%: $(BUILD)/c/%.tool.o $(BUILD)/libbpfduet.a | $(BUILD)/libelf/c
 
 # -- tests -------------------------------------------------------------------------------
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver $(BUILD)/tests/stacks_driver
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/test_%) $(BUILD)/tests/render_driver $(BUILD)/tests/stacks_driver \
+	$(BUILD)/tests/symbols_driver
 	$(if $(SANITIZE),,@$(MAKE) --no-print-directory TOOLS_DIR=tests/tools BUILD=$(BUILD)/tests/tools all)
 
 $(BUILD)/tests/test_%: tests/unit/c/test_%.c $(BUILD)/libbpfduet.a
@@ -234,7 +233,7 @@ bench-startup:
 	@scripts/install-deps.sh build run bench
 	@$(PYTHON) tests/bench/startup.py
 
--include $(wildcard $(BUILD)/c/*.d $(BUILD)/pic/*.d $(BUILD)/bpf/*.d)
+-include $(wildcard $(BUILD)/c/*.d $(BUILD)/c/*/*.d $(BUILD)/pic/*.d $(BUILD)/pic/*/*.d $(BUILD)/bpf/*.d)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig

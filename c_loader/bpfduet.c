@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "binary.h"
+#include "kernel/binary.h"
 #include "handle.h"
-#include "reason.h"
+#include "base/reason.h"
 
 #ifndef DUET_VERSION
 #define DUET_VERSION "unknown"

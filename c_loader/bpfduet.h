@@ -158,8 +158,8 @@ BPFDUET_API void bpfduet__on_record(struct bpfduet *duet, bpfduet_record_fn take
 #define BPFDUET_REFUSED (-2)
 
 /*
- * Load, attach, and let COMMAND go. It needs root, or CAP_BPF, CAP_PERFMON and what its programs'
- * places want.
+ * Load, attach, and let COMMAND go, which is killed if the calling thread ends before it. It needs
+ * root, or CAP_BPF, CAP_PERFMON and what its programs' places want.
  */
 BPFDUET_API int bpfduet__start(struct bpfduet *duet);
 

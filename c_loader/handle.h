@@ -2,7 +2,7 @@
 #ifndef BPFDUET_HANDLE_H
 #define BPFDUET_HANDLE_H
 
-#include "run.h"
+#include "run/run.h"
 
 struct symbols;
 

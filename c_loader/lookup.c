@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Names for addresses, in a file of their own: who does not ask for them does not link them. */
 #include "handle.h"
-#include "symbols.h"
+#include "symbols/symbols.h"
 
 static bool begin(struct bpfduet *d)
 {

@@ -26,7 +26,7 @@ for tool in build/static/*; do
 done
 
 say "style"
-clang-format --dry-run --Werror c_loader/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/workload/*/* tests/bench/*.c tests/compat/*.c shared_bpf/*.c \
+clang-format --dry-run --Werror c_loader/*.[ch] c_loader/*/*.[ch] tests/unit/c/*.c tests/workload/*.c tests/workload/*/* tests/bench/*.c tests/compat/*.c shared_bpf/*.c \
 	tests/tools/*.c
 shellcheck scripts/*.sh tests/toolchains/*.sh tests/vm/*.sh .ci/run
 shellcheck -s dash tests/vm/init

@@ -4,9 +4,9 @@
 # Only what is missing is installed; with everything there, no network is needed.
 set -eu
 
-apt_build="gcc g++ make dpkg-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev python3 python3-tomli"
+apt_build="gcc make dpkg-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev libiberty-dev python3 python3-tomli"
 apt_run="bpftool python3 python3-bpfcc python3-tomli"
-apt_test="python3-pytest python3-hypothesis python3-pyelftools mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace systemtap-sdt-dev iproute2 clang-19 llvm-19 dwarves xz-utils zstd chromium"
+apt_test="g++ python3-pytest python3-hypothesis python3-pyelftools mypy libcmocka-dev clang-format shellcheck valgrind bpftrace bpfcc-tools strace systemtap-sdt-dev iproute2 clang-19 llvm-19 dwarves xz-utils zstd chromium"
 # of these, what newer releases do not have: tests do without
 apt_old="clang-19 llvm-19"
 apt_unit="python3-pytest python3-hypothesis libcmocka-dev"
@@ -14,9 +14,9 @@ apt_toolchains="debootstrap"
 apt_vm="qemu-system-x86 busybox-static cpio kmod"
 apt_bench="libbpf-tools bpfcc-tools bpftrace"
 
-dnf_build="gcc gcc-c++ libstdc++-static make pkgconf clang llvm bpftool libbpf-devel libbpf-static elfutils-libelf-devel elfutils-libelf-devel-static zlib-devel zlib-static jansson-devel glibc-static python3 python3-tomli"
+dnf_build="gcc make pkgconf clang llvm bpftool libbpf-devel libbpf-static elfutils-libelf-devel elfutils-libelf-devel-static zlib-devel zlib-static jansson-devel binutils-devel glibc-static python3 python3-tomli"
 dnf_run="bpftool python3 python3-bcc python3-tomli"
-dnf_test="python3-pytest python3-hypothesis python3-pyelftools python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace systemtap-sdt-devel iproute dwarves xz zstd chromium"
+dnf_test="gcc-c++ python3-pytest python3-hypothesis python3-pyelftools python3-mypy libcmocka-devel libasan libubsan clang-tools-extra ShellCheck valgrind bpftrace bcc-tools strace systemtap-sdt-devel iproute dwarves xz zstd chromium"
 dnf_unit="python3-pytest python3-hypothesis libcmocka-devel"
 dnf_toolchains="debootstrap"
 dnf_vm="qemu-system-x86-core busybox cpio kmod"

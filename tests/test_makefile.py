@@ -2,6 +2,7 @@
 """What make says on a machine that has little more than make: no compiler, or no headers."""
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,9 +51,21 @@ def test_says_which_headers_are_missing() -> None:
     """Compilers are there, but not the libraries' packages."""
     done = make("/usr/sbin:/usr/bin:/sbin:/bin", "CC=cc -nostdinc")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert " not found: bpf/libbpf.h libelf.h zlib.h jansson.h. " in done.stderr
+    assert " not found: bpf/libbpf.h libelf.h zlib.h jansson.h libiberty/demangle.h. " in done.stderr
 
 
 def test_nothing_is_missing() -> None:
     done = make("/usr/sbin:/usr/bin:/sbin:/bin", "clean", "tests")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_libraries_have_their_terms() -> None:
+    """docs/licensing.md lists the libraries that programs are linked with."""
+    done = make("/usr/sbin:/usr/bin:/sbin:/bin", "-B", "V=1", "build/bin/bpfduet-loader", "build/static/bpfduet-loader")
+    assert done.returncode == 0
+    linked = {kind: set(re.findall(r" (-l\w+)", line)) for kind, line in re.findall(
+        r" (-static-pie|-pie) (.*) -o build/", done.stdout)}
+    listed = set(re.findall(r"^\| `(-l\w+)` \|", (ROOT / "docs/licensing.md").read_text(), re.MULTILINE))
+    assert linked["-pie"] and linked["-static-pie"] >= linked["-pie"]
+    # libelf needs it from Debian 13 on
+    assert linked["-static-pie"] | {"-lzstd"} == listed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""A spec and the compiler's types become the bound spec, the JSON that both frontends read.
+"""A spec and the compiler's types become the bound spec, the JSON that the engine reads.
 
 Its form is the last chapter of docs/spec.md.
 """
@@ -11,9 +11,9 @@ from . import helptext
 from .model import (ARRAY_TYPES, HASH_TYPES, PERCPU_TYPES, TRANSPORTS, Config, Field, MapInfo,
                     Types, find_field, int_range)
 from .errors import UsageError
-from .options import parse_value
 from .spec import Option, Place, Source, Spec, Table, did_you_mean
 from .tables import TABLES, by_number
+from .values import parse as parse_value
 
 FORM = 1
 _I64 = int_range("int", 8)

@@ -19,7 +19,7 @@ _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _CONST, _FUNC = 2, 3, 4, 5, 6, 7, 10
 _VOLATILE, _RESTRICT, _TYPE_TAG, _ENUM64 = 9, 11, 18, 19
 _TAGS = {_STRUCT: "struct ", _UNION: "union ", _ENUM: "enum ", _ENUM64: "enum ", _FWD: "struct "}
 _FIELD = re.compile(r"^\tfield:(.*);\toffset:", re.MULTILINE)
-# perf's names, all of which the engine knows (attach.c)
+# perf's names, all of which the engine knows (c_loader/kernel/attach.c)
 _SOFTWARE = ("cpu-clock", "task-clock", "page-faults", "context-switches", "cpu-migrations",
              "minor-faults", "major-faults")
 _HARDWARE = ("cpu-cycles", "instructions", "cache-references", "cache-misses",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""POSIX extended regular expressions by the C library, the engine of the C frontend.
+"""POSIX extended regular expressions by the C library, as the engine has them.
 
 Python's own would find other matches in the same text.
 """

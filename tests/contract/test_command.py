@@ -207,3 +207,51 @@ def test_nested_tools(workloads: Path, frontend: str) -> None:
     result = run(frontend, "opensnoop", ["--format", "csv", "--", *inner])
     assert result.status == 0
     assert seen(result) == 46
+
+
+@both_frontends
+def test_name_of_the_cgroup_is_taken(workloads: Path, frontend: str, tmp_path: Path) -> None:
+    """By an older run of the same PID, or one of another PID namespace; one that is locked is of a
+    run that goes on, which is left alone, with the next name."""
+    folder = own_cgroup()
+    for locked in (False, True):
+        lock = "exec 9<$1/bpfduet-$$; flock -n 9 || exit 9; " if locked else ""
+        script = f"mkdir $1/bpfduet-$$; echo $$ > $2; {lock}shift 2; exec \"$@\""
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", folder, tmp_path / "pid",
+             *command(frontend, "opensnoop", ["--", *opens(workloads, 23)])],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            timeout=PATIENCE_S, check=False)
+        taken = folder / f"bpfduet-{(tmp_path / 'pid').read_text().strip()}"
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.count(MISSING.encode()) == 23
+        assert taken.exists() == locked
+        if locked:
+            taken.rmdir()
+        assert not list(folder.glob(f"{taken.name}-*"))
+
+
+@pytest.mark.host_only
+def test_held_up(tmp_path: Path) -> None:
+    """However long the tool is held up before COMMAND may go, that waits, and uses no CPU."""
+    script = f"cat /proc/$$/stat > {tmp_path}/stat"
+    done = subprocess.run(
+        ["strace", "-qq", "-o", "/dev/null", "-e", "trace=wait4", "-e",
+         "inject=wait4:delay_exit=3000000:when=1",
+         *command("c", "opensnoop", ["--", "sh", "-c", script])],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    user, system = (tmp_path / "stat").read_text().rpartition(")")[2].split()[11:13]
+    assert int(user) + int(system) < 100    # ticks of 10 ms: a child that waits for 3 s by turning has 300
+
+
+@pytest.mark.host_only
+def test_many_starts_at_once(tmp_path: Path) -> None:
+    """All run their commands."""
+    runs = [subprocess.Popen(command("c", "opensnoop", ["--", "touch", str(tmp_path / str(number))]),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for number in range(60)]
+    ends = [(process.communicate(timeout=PATIENCE_S)[1], process.returncode) for process in runs]
+    assert set(ends) == {(b"", 0)}
+    assert {path.name for path in tmp_path.iterdir()} == {str(number) for number in range(60)}

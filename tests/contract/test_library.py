@@ -220,7 +220,7 @@ from bpfduet.engine import Engine
 def mine():
     status = open("/proc/self/status").read()
     return [os.readlink(f"/proc/self/fd/{number}") for number in range(3)], os.getcwd(), \\
-        os.readlink("/proc/self/ns/mnt"), [line for line in status.splitlines() if line.startswith("Sig")]
+        os.readlink("/proc/self/ns/mnt"), [line for line in status.splitlines() if line.startswith(("SigBlk", "SigIgn", "SigCgt"))]
 before = mine()
 out = []
 engine = Engine(open(sys.argv[1], "rb").read())

@@ -57,6 +57,16 @@ def test_own_object(workloads: Path, output: str) -> None:
     assert hide.sub(b"", result.stdout) == hide.sub(b"", tool.stdout)
 
 
+@pytest.mark.parametrize("args", [[], ["--full-path"]])
+def test_verbose(args: List[str]) -> None:
+    """-v shows what libbpf says of the load that counts, not of one that was only tried: with
+    --full-path the kernel refuses the programs without their relocations."""
+    result = run("c", "opensnoop", ["-v", *args, "--", "true"])
+    assert result.status == 0
+    assert result.stderr.count(b"libbpf: loading object 'opensnoop' from buffer") == 1
+    assert b"LOAD LOG" not in result.stderr and b"load failed" not in result.stderr
+
+
 @pytest.mark.host_only
 def test_own_object_usage() -> None:
     """Sentences are the tool's."""

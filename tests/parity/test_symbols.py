@@ -13,13 +13,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import pytest
 
 import kept
-from bpfduet.symbols import Symbols, kernel_symbols
-from frontends import FRONTENDS, PATIENCE_S, Result, Running, _entering, cgroup
+from frontends import BUILD, FRONTENDS, PATIENCE_S, Result, Running, _entering, cgroup
 
 SOURCES = Path(__file__).resolve().parents[1] / "workload" / "symbols"
 FLAGS = ["-O1", "-g0", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-Wall",
@@ -319,41 +318,78 @@ def test_hostile_perf_maps(workloads, tmp_path: Path) -> None:
         assert "[unknown]" in up_to_main(chain) and "Made;at run time" not in chain, kind
 
 
-def test_kernel_names_are_bccs(workloads) -> None:
-    """BCC has the same names for the kernel's addresses, or another one of the same address."""
+def names_of(pid: int, addresses: Iterable[int]) -> List[str]:
+    """The engine's names for addresses in a process, of PID 0 in the kernel."""
+    lines = "".join(f"{address:x}\n" for address in addresses)
+    done = subprocess.run([str(BUILD / "tests" / "stacks_driver"), "--names", str(pid)],
+                          input=lines, stdout=subprocess.PIPE, check=True, text=True)
+    return done.stdout.splitlines()
+
+
+def rank(symbol: Tuple[int, str]) -> Tuple[int, int, int, str]:
+    """Of several names (with sizes) of an address the lowest one is shown (docs/output.md)."""
+    size, name = symbol
+    return -size, len(name) - len(name.lstrip("_")), len(name), name
+
+
+def test_kernel_names() -> None:
+    """Those of /proc/kallsyms; BCC has one of the same address, too."""
     bcc = pytest.importorskip("bcc")
-    ours = kernel_symbols()
-    names: Dict[str, set] = {}
+    names: Dict[int, Set[str]] = {}
     with open("/proc/kallsyms", encoding="ascii") as file:
         for line in file:
             address, kind, name = line.split()[:3]
-            if kind in "tTwW":
-                names.setdefault(address, set()).add(name)
+            if kind in "tTwW" and not name.startswith(("_Z", "_R")):     # as they are, no C++ or Rust
+                names.setdefault(int(address, 16), set()).add(name)
     picked = random.Random(7).sample(sorted(names), 500)
-    for text in picked:
-        address = int(text, 16)
-        theirs = bcc.BPF.ksym(address).decode()
-        mine = ours.find(address)
-        assert mine and mine.decode() in names[text] and theirs in names[text], text
+    picked += [address for address in sorted(names) if len(names[address]) > 1][:500]
+    for address, mine in zip(picked, names_of(0, picked)):
+        assert mine == min(names[address], key=lambda name: rank((0, name))), hex(address)
+        assert bcc.BPF.ksym(address).decode() in names[address], hex(address)
 
 
-def test_user_names_are_bccs(workloads) -> None:
-    """The same for every function that this process' C library exports."""
+def functions_of(path: Path, *which: str) -> Dict[int, Set[Tuple[int, str]]]:
+    """(size, name) of the functions of a file's symbol table by address, after binutils."""
+    found: Dict[int, Set[Tuple[int, str]]] = {}
+    done = subprocess.run(["readelf", "-sW", *which, str(path)], stdout=subprocess.PIPE, check=True,
+                          text=True)
+    for words in map(str.split, done.stdout.splitlines()):
+        if len(words) >= 8 and words[3] in ("FUNC", "IFUNC") and words[6] != "UND" \
+                and int(words[2], 0):
+            found.setdefault(int(words[1], 16), set()).add((int(words[2], 0), words[7].split("@")[0]))
+    return found
+
+
+def test_user_names() -> None:
+    """Each function of this process' C library: the best name of its symbol tables, and of its
+    package of debug files, if that is installed. BCC's is a name of the same function."""
     bcc = pytest.importorskip("bcc")
     pid = os.getpid()
-    symbols = Symbols()
-    symbols.remember(pid)
     library = ct.CDLL("libc.so.6")     # not what stands for them in a program without PIE
     library.dlsym.restype = ct.c_void_p
     library.dlsym.argtypes = [ct.c_void_p, ct.c_char_p]
+    path = next(Path(line.split()[-1]) for line in Path("/proc/self/maps").read_text().splitlines()
+                if line.endswith("/libc.so.6"))
+    known = functions_of(path)
+    build_id = subprocess.run(["readelf", "-n", str(path)], stdout=subprocess.PIPE, check=True,
+                              text=True).stdout.split("Build ID: ")[1].split()[0]
+    debug = Path("/usr/lib/debug/.build-id", build_id[:2], build_id[2:] + ".debug")
+    if debug.exists():
+        for address, symbols in functions_of(debug).items():
+            known.setdefault(address, set()).update(symbols)
+    (malloc,) = (address for address, symbols in known.items()
+                 if any(name == "malloc" for _, name in symbols))
+    base = ct.cast(library.malloc, ct.c_void_p).value - malloc
+    assert len(known) > 1000
+    for (address, symbols), mine in zip(known.items(),
+                                        names_of(pid, [base + address for address in known])):
+        assert mine == min(symbols, key=rank)[1], (hex(address), symbols)
     for name in ("malloc", "printf", "qsort", "getenv", "strtoul", "fopen", "sscanf", "read"):
         address = ct.cast(getattr(library, name), ct.c_void_p).value
-        assert address
-        mine, theirs = symbols.user(pid, address + 1), bcc.BPF.sym(address + 1, pid)
-        assert mine and library.dlsym(library._handle, mine) == address, (name, mine)
-        # or a name that only debug files have, such as __GI_qsort and _IO_fopen64
-        assert mine in theirs or library.dlsym(library._handle, theirs) == address, theirs
-    symbols.close()
+        theirs = bcc.BPF.sym(address + 1, pid)
+        # perhaps one that only debug files have, such as __GI_qsort and _IO_fopen64
+        assert theirs.decode() in {other for _, other in known[address - base]} or \
+            library.dlsym(library._handle, theirs) == address, theirs
 
 
 def test_missing(workloads, tmp_path: Path) -> None:

@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""What the tests share: compiler types without a compiler, and both renderers on one document.
+"""What the tests share: compiler types without a compiler, and the engine on one document.
 
 A document is what tests/unit/c/render_driver.c reads: bound spec, arguments, clock and steps.
 """
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from bpfduet import bind, options, render, spec
+from bpfduet import bind, spec
 from bpfduet.model import Config, Field, MapInfo, Types
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = Path(__file__).with_name("specs")
 COMMON = ROOT / "shared_bpf" / "common.toml"
 DRIVER = os.environ.get("RENDER_DRIVER", str(ROOT / "build" / "tests" / "render_driver"))
+STACKS_DRIVER = str(Path(DRIVER).with_name("stacks_driver"))
+CLOCK = {"start_mono_ns": 1000000000, "wall_minus_mono_ns": 1700000000123456789,
+         "now_wall_ns": 1700000005000000000}
 
+Bound = Dict[str, Any]
+Step = Dict[str, Any]
 Document = Dict[str, Any]
 Answer = Tuple[int, bytes, bytes]
+Stack = Tuple[Sequence[str], int]   # kind ("c", "u", "k") and name, from the outermost inwards; value
+Symbol = Sequence[Any]                          # first address, size, name
 
 
 # -- types without a compiler -----------------------------------------------------------
@@ -156,75 +161,67 @@ def packed_steps(name: str, steps: Sequence[Dict[str, Any]]) -> List[Dict[str, A
     return packed
 
 
-# -- both renderers ------------------------------------------------------------------------------
+# -- the engine ----------------------------------------------------------------------------------
 
-def run_python(document: Document) -> Answer:
-    """(status, stdout, stderr) of the Python frontend."""
-    before = os.environ.get("TZ")
-    os.environ.update(document.get("env", {}))
-    time.tzset()
-    try:
-        return _run_python(document)
-    finally:
-        if before is None:
-            os.environ.pop("TZ", None)
-        else:
-            os.environ["TZ"] = before
-        time.tzset()
+def document(bound: Bound, argv: Sequence[str] = (), steps: Sequence[Step] = (),
+             zone: str = "UTC", **clock: int) -> Document:
+    """What the driver reads."""
+    return {"bound": bound, "argv": list(argv), "steps": list(steps), "env": {"TZ": zone},
+            "clock": {key: bind.json_int(value) for key, value in {**CLOCK, **clock}.items()}}
 
 
-def _run_python(document: Document) -> Answer:
-    bound = document["bound"]
-    tool = bound["tool"].encode()
-    out = io.BytesIO()
-    errors = b""
-    try:
-        parsed = options.parse(bound, document["argv"])
-    except options.UsageError as error:
-        sentence = str(error).encode()
-        return 2, b"", b"%b: %b\nTry '%b --help' for more information.\n" % (tool, sentence, tool)
-    if parsed.reply is not None:
-        return 0, parsed.reply, b""
-    clock = document["clock"]
-    renderer = render.Renderer(bound, parsed, out, render.Clock(
-        int(clock["start_mono_ns"]), int(clock["wall_minus_mono_ns"]),
-        lambda: int(clock["now_wall_ns"])))
-    renderer.begin()
-    for step in document["steps"]:
-        if "event" in step:
-            renderer.event(bytes.fromhex(step["event"]))
-        elif "report" in step:
-            renderer.report(step["report"], [
-                (bytes.fromhex(key), [bytes.fromhex(value) for value in values])
-                for key, values in step["entries"]])
-        elif "trace" in step:
-            renderer.trace(step["trace"].encode())
-        else:
-            errors += _lost(renderer, step.get("kind", "records"), step["lost"])
-    if renderer.dropped:
-        errors += _lost(renderer, "records", renderer.dropped)
-    renderer.flush()
-    return 0, out.getvalue(), errors
+def for_driver(what: Document) -> str:
+    """A document as the driver reads it: arguments are bytes, which JSON strings need not be."""
+    argv = [os.fsencode(argument).hex() for argument in what["argv"]]
+    return json.dumps({**what, "argv": argv})
 
 
-def _lost(renderer: render.Renderer, kind: str, count: int) -> bytes:
-    """Tell of loss as the run loop does; returns the line for stderr."""
-    line = renderer.lost(kind, count)
-    return line + b"\n" if line else b""
+def answer_of(line: bytes) -> Answer:
+    """(status, stdout, stderr) out of the driver's answer to a document."""
+    answer = json.loads(line)
+    return (answer["status"], bytes.fromhex(answer["stdout"]), bytes.fromhex(answer["stderr"]))
 
 
-def for_driver(document: Document) -> str:
-    """A document as the C driver reads it: arguments are bytes, which JSON strings need not be."""
-    argv = [os.fsencode(argument).hex() for argument in document["argv"]]
-    return json.dumps({**document, "argv": argv})
-
-
-def run_c(documents: Sequence[Document], driver: Optional[str] = None) -> List[Answer]:
-    """(status, stdout, stderr) of the C frontend for each document, by one driver process."""
-    lines = "".join(for_driver(document) + "\n" for document in documents)
-    done = subprocess.run([driver or DRIVER, "--batch"], input=lines.encode(),
-                          stdout=subprocess.PIPE, check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+def run(documents: Sequence[Document]) -> List[Answer]:
+    """(status, stdout, stderr) for each document, by one driver process."""
+    lines = "".join(for_driver(one) + "\n" for one in documents)
+    done = subprocess.run([DRIVER, "--batch"], input=lines.encode(), stdout=subprocess.PIPE,
+                          check=True)
+    answers = [answer_of(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(documents), f"{len(answers)} answers to {len(documents)} documents"
-    return [(answer["status"], bytes.fromhex(answer["stdout"]), bytes.fromhex(answer["stderr"]))
-            for answer in answers]
+    return answers
+
+
+class Usage(Exception):
+    """A command line that the engine refuses; as text, its sentence."""
+
+
+def parse(bound: Bound, *argv: str) -> Dict[str, Any]:
+    """What a command line means: ``given``, ``values`` by option, ``configs`` (hex) by constant and
+    ``command``. Strings are as in JSON output. Raises Usage."""
+    (status, stdout, stderr), = run([document(bound, argv, [{"options": True}])])
+    if status == 2:
+        match = re.fullmatch(r"(.*?): (.*)\nTry '\1 --help' for more information\.\n", stderr.decode())
+        assert match and stdout == b"", (stdout, stderr)
+        raise Usage(match[2])
+    assert status == 0, stderr
+    found: Dict[str, Any] = json.loads(stdout.splitlines()[-1])
+    return found
+
+
+def draw(title: str, unit: str, stacks: Iterable[Stack]) -> bytes:
+    """The flame graph of stacks."""
+    lines = "".join("\t".join([*frames, str(value)]) + "\n"
+                    for frames, value in stacks)
+    return subprocess.run([STACKS_DRIVER, title, unit], input=lines.encode(),
+                          stdout=subprocess.PIPE, check=True).stdout
+
+
+def find_symbols(symbols: Iterable[Symbol], addresses: Iterable[int],
+                 latest: bool = False) -> List[Optional[str]]:
+    """The name that a table of symbols has for each address."""
+    lines = ["%x %x %s" % tuple(symbol) for symbol in symbols] + [""]
+    lines += [f"{address:x}" for address in addresses]
+    done = subprocess.run([STACKS_DRIVER, "--symbols", *["latest"][:latest]], check=True,
+                          input="\n".join(lines).encode() + b"\n", stdout=subprocess.PIPE)
+    return [None if name == "-" else name for name in done.stdout.decode().splitlines()]

@@ -149,12 +149,14 @@ def test_clock() -> None:
 
 
 def test_line() -> None:
-    """Nothing follows the last column, and only a right-aligned one is filled up."""
+    """Nothing follows the last column, and only a right-aligned one is filled up. None touch."""
     shown = [column("ts", width=4), column("port", width=4, align="right", gap=0),
              column("flag", width=9)]
-    assert line(shown, ["1", "2", "3"]) == "1       23"
+    assert line(shown, ["1", "2", "3"]) == "1       2 3"
     assert line(shown[:2], ["1", "2"]) == "1       2"
     assert line(shown[:2], ["1", "2"], True) == "TS1    PORT   2"
+    assert line([shown[1], shown[0]], ["12345", "x"]) == "12345 x"
+    assert line([column("port", gap=0), column("ts")], ["12345", "x"]) == "12345x"
 
 
 def test_json() -> None:

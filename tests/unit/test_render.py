@@ -1,75 +1,25 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-"""Golden vectors through both renderers, and BCC's own histograms as an oracle.
-
-A vector file is named after a spec in tests/unit/specs and holds cases: arguments, steps with
-their values by field name, and the bytes that must come out (docs/output.md).
-"""
+"""What the engine prints: escaping, paths, filters, and BCC's own histograms as an oracle."""
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import os
 import random
-import subprocess
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import List
 
 import pytest
 
 import harness
-from bpfduet import options, regex, render, text
-
-VECTORS = Path(__file__).with_name("vectors")
-CLOCK = {"start_mono_ns": 1000000000, "wall_minus_mono_ns": 1700000000123456789,
-         "now_wall_ns": 1700000005000000000}
+from bpfduet import bind, regex, spec, text
 
 
-def cases() -> List[Any]:
-    """Every case of every file."""
-    found = []
-    for path in sorted(VECTORS.glob("*.json")):
-        for number, case in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-            found.append(pytest.param(path.stem, case, id=f"{path.stem}-{number}"))
-    return found
-
-
-def document_of(name: str, case: Dict[str, Any]) -> Dict[str, Any]:
-    """The document that the renderers take."""
-    return {"bound": harness.bound_of(name), "argv": case["argv"],
-            "clock": {**CLOCK, **{key: harness.bind.json_int(value)
-                                  for key, value in case.get("clock", {}).items()}},
-            "env": {"TZ": case.get("tz", "UTC")},
-            "steps": harness.packed_steps(name, case.get("steps", []))}
-
-
-def check(case: Dict[str, Any], answer: harness.Answer) -> None:
-    """What a frontend answered is what the case says, byte for byte."""
-    status, stdout, stderr = answer
-    assert stdout.decode().split("\n") == case["stdout"] + [""]
-    assert stderr.decode().split("\n") == case.get("stderr", []) + [""]
-    assert status == case.get("status", 0)
-
-
-@pytest.mark.parametrize("name, case", cases())
-def test_python(name: str, case: Dict[str, Any]) -> None:
-    """The Python renderer."""
-    check(case, harness.run_python(document_of(name, case)))
-
-
-@pytest.mark.parametrize("name, case", cases())
-def test_c(name: str, case: Dict[str, Any]) -> None:
-    """The C renderer, by its driver."""
-    check(case, harness.run_c([document_of(name, case)])[0])
-
-
-def test_driver_alone() -> None:
-    """The driver without --batch behaves as a tool does: streams and exit status."""
-    document = document_of("opensnoop", {"argv": ["--nonsense"]})
-    done = subprocess.run([harness.DRIVER], input=harness.for_driver(document).encode(),
-                          capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr == harness.run_python(document)[2]
+def printed(bound: harness.Bound, argv: List[str], steps: List[harness.Step]) -> bytes:
+    """stdout of a run that goes well."""
+    (status, stdout, stderr), = harness.run([harness.document(bound, argv, steps)])
+    assert (status, stderr) == (0, b"")
+    return stdout
 
 
 # -- BCC as an oracle ---------------------------------------------------------------------
@@ -93,28 +43,48 @@ def test_histograms_are_those_of_bcc(kind: str, seed: int) -> None:
     values = [rng.choice([0, 1, rng.randrange(100), rng.randrange(1 << 30)]) for _ in range(slots)]
     bound = harness.bound_of("readhist")
     bound["reports"][0].update(kind=kind, base=0, step=1)
-    out = io.BytesIO()
-    renderer = render.Renderer(bound, options.parse(bound, []), out, render.Clock(0, 0, lambda: 0))
-    renderer.report(0, [(slot.to_bytes(4, "little"), [value.to_bytes(8, "little")])
-                        for slot, value in enumerate(values)])
-    assert out.getvalue().decode() == bcc_histogram(kind, values, "bytes")
+    entries = [[slot.to_bytes(4, "little").hex(), [value.to_bytes(8, "little").hex()]]
+               for slot, value in enumerate(values)]
+    shown = printed(bound, [], [{"report": bound["reports"][0]["name"], "entries": entries}])
+    assert shown.decode() == bcc_histogram(kind, values, "bytes")
 
 
-# -- escaping ---------------------------------------------------------------------------------
+# -- strings ------------------------------------------------------------------------------------
+
+def strings(folder: Path, kind: str, size: int) -> harness.Bound:
+    """The bound spec of a tool whose records are one char array, shown in a format."""
+    path = folder / "strings.toml"
+    path.write_text('summary = "x"\n[events]\nmap = "events"\n[[events.column]]\n'
+                    f'heading = "S"\nfield = "s"\nformat = "{kind}"\n[[option]]\nname = "match"\n'
+                    'type = "string"\nhelp = "x"\nmatch = { field = "s", how = "regex" }\n')
+    types = harness.types([harness.map_info("events", "ringbuf", None, None)], {},
+                          events=[("s", f"char[{size}]")])
+    return bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+
 
 NOT_PRINTABLE = [(0x00, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f),
                  (0xfeff, 0xfeff), (0xfff9, 0xfffb), (0xe0000, 0xe007f), (0xfdd0, 0xfdef), (0x2026, 0x2026)]
 
 
-def test_every_code_point() -> None:
-    """Shown or escaped as the list of docs/output.md has it."""
-    for point in range(0x110000):
-        if 0xd800 <= point <= 0xdfff:
-            continue
-        raw = chr(point).encode()
-        hidden = point & 0xfffe == 0xfffe or any(a <= point <= b for a, b in NOT_PRINTABLE)
-        expected = "".join(f"\\x{byte:02x}" for byte in raw).encode() if hidden else raw
-        assert text.escape(raw) == expected, hex(point)
+def shown_as(point: int) -> bytes:
+    """A code point as the list of docs/output.md has it, or escaped."""
+    raw = chr(point).encode()
+    hidden = point & 0xfffe == 0xfffe or any(a <= point <= b for a, b in NOT_PRINTABLE)
+    return "".join(f"\\x{byte:02x}" for byte in raw).encode() if hidden else raw
+
+
+def test_every_code_point(tmp_path: Path) -> None:
+    """Shown or escaped; NUL ends a string. Sentences of the command's, too."""
+    points = [point for point in range(1, 0x110000) if not 0xd800 <= point <= 0xdfff]
+    blocks = [points[start:start + 0x8000] for start in range(0, len(points), 0x8000)]
+    records = ["".join(map(chr, block)).encode() for block in blocks]
+    bound = strings(tmp_path, "string", 1 << 18)
+    lines = printed(bound, [], [{"event": record.hex()} for record in records]).split(b"\n")[1:-1]
+    assert len(lines) == len(blocks)
+    for block, record, line in zip(blocks, records, lines):
+        expected = b"".join(map(shown_as, block))
+        # no comparison for pytest to explain: that takes it long
+        assert {line, text.escape(record)} <= {expected}, f"one of the points from {block[0]:#x}"
 
 
 @pytest.mark.parametrize("raw, shown, in_json", [
@@ -126,51 +96,54 @@ def test_every_code_point() -> None:
     (b"\xf4\x90\x80\x80", b"\\xf4\\x90\\x80\\x80", b"\\\\xf4\\\\x90\\\\x80\\\\x80"),
     (b"a\nb\x7f", b"a\\x0ab\\x7f", b"a\\u000ab\\u007f"),
     (b'"\\', b'"\\', b'\\"\\\\'),
-    ("é\u200b".encode(), "é\\xe2\\x80\\x8b".encode(), "é\u200b".encode()),
+    ("é\u200b".encode(), "é\\xe2\\x80\\x8b".encode(), "é\\u200b".encode()),
+    ("\u009b1m".encode(), b"\\xc2\\x9b1m", b"\\u009b1m"),
+    ("\U000e0001".encode(), b"\\xf3\\xa0\\x80\\x81", b"\\udb40\\udc01"),
 ])
-def test_escapes(raw: bytes, shown: bytes, in_json: bytes) -> None:
+def test_escapes(tmp_path: Path, raw: bytes, shown: bytes, in_json: bytes) -> None:
     """Text and JSON."""
+    bound = strings(tmp_path, "string", 8)
+    steps = [{"event": raw.ljust(8, b"\0").hex()}]
+    assert printed(bound, [], steps) == b"S\n%b\n" % shown
+    assert printed(bound, ["--format=json"], steps) == \
+        b'{"type":"event","tool":"strings","data":{"s":"%b"}}\n' % in_json
     assert text.escape(raw) == shown
-    assert text.json_string(raw) == in_json
 
 
 @pytest.mark.parametrize("raw, path", [
-    (b"", b""), (b"a\0", b"a"), (b"a\0b\0/\0c\0", b"/b/a"), (b"/a\0b\0", b"/a"),
-    (b"a\0\0b\0\0\0", b"b/a"), (b"\0a\0/", b"/a"), (b"a/\0b/\0", b"b/a/"),
+    (b"", ""), (b"a\0", "a"), (b"a\0b\0/\0c\0", "/b/a"), (b"/a\0b\0", "/a"),
+    (b"a\0\0b\0\0\0", "b/a"), (b"\0a\0/", "/a"), (b"a/\0b/\0", "b/a/"),
 ])
-def test_paths(raw: bytes, path: bytes) -> None:
+def test_paths(tmp_path: Path, raw: bytes, path: str) -> None:
     """Components, last one first."""
-    assert text.join_path(raw) == path
+    bound = strings(tmp_path, "path", 10)
+    steps = [{"event": raw.ljust(10, b"\0").hex()}]
+    assert printed(bound, [], steps) == b"S\n%b\n" % path.encode()
+    assert json.loads(printed(bound, ["--format=json"], steps))["data"] == {"s": path}
 
 
-def test_regex_is_that_of_the_c_library() -> None:
-    """POSIX: the engine of the C frontend; bytes, whatever the locale."""
-    assert regex.Regex(b"^[[:alpha:]]+$").matches(b"abc")
-    assert not regex.Regex(b"^[[:alpha:]]+$").matches("é".encode())
-    assert regex.Regex(b"^..$").matches("é".encode())
-    assert regex.Regex(b"a{2}").matches(b"xaax") and not regex.Regex(b"\\d").matches(b"5")
-    assert not regex.Regex(b"b").matches(b"a\0b")
+@pytest.mark.parametrize("pattern, raw, matches", [
+    ("^[[:alpha:]]+$", b"abc", True), ("^[[:alpha:]]+$", "é".encode(), False),
+    ("^..$", "é".encode(), True), ("a{2}", b"xaax", True), (r"\d", b"5", False),
+    ("b", b"a\0b", False)])
+def test_regex_is_that_of_the_c_library(tmp_path: Path, pattern: str, raw: bytes,
+                                        matches: bool) -> None:
+    """POSIX, extended; bytes, whatever the locale. The witness' are the same."""
+    bound = strings(tmp_path, "string", 8)
+    shown = printed(bound, ["--match", pattern], [{"event": raw.ljust(8, b"\0").hex()}])
+    assert shown.count(b"\n") == 1 + matches
+    assert regex.Regex(pattern.encode()).matches(raw) == matches
+
+
+def test_bad_regex() -> None:
+    """The witness says so as the engine does (test_options.py)."""
     with pytest.raises(ValueError):
         regex.Regex(b"(")
-
-
-def test_flush_hands_over(tmp_path: Path) -> None:
-    """A buffered stream gets nothing before begin(), the file everything at flush()."""
-    bound = harness.bound_of("opensnoop")
-    with open(tmp_path / "out", "wb") as out:
-        renderer = render.Renderer(bound, options.parse(bound, []), out, render.Clock.now())
-        assert out.tell() == 0
-        renderer.begin()
-        renderer.flush()
-        assert os.stat(out.name).st_size == len("PID    COMM               FD ERR PATH\n")
 
 
 def test_short_records_are_counted() -> None:
     """A record that ends before its string does not print; one that ends in it does."""
     bound = harness.bound_of("opensnoop")
-    out = io.BytesIO()
-    renderer = render.Renderer(bound, options.parse(bound, []), out, render.Clock.now())
-    renderer.event(bytes(47))
-    assert (renderer.dropped, out.getvalue()) == (1, b"")
-    renderer.event(bytes(48))
-    assert (renderer.dropped, out.getvalue().count(b"\n")) == (1, 1)
+    steps = [{"event": bytes(47).hex()}, {"event": bytes(48).hex()}]
+    (status, stdout, stderr), = harness.run([harness.document(bound, [], steps)])
+    assert (status, stdout.count(b"\n"), stderr) == (0, 2, b"opensnoop: lost 1 events\n")

@@ -125,6 +125,17 @@ BAD = [
      "256 does not fit CONFIG 'mask' (0 to 255)"),
     (EVENTS.replace('"first"', '"first"\ntype = "int"\ndefault = "x"'), 8,
      "bad default: 'x' is not a number for '--alpha'"),
+    (EVENTS.replace('"first"', '"first"\ntype = "int"\nconfig = "mask"\ndefault = 256'), 9,
+     "bad default: '256' is out of range for '--alpha' (0 to 255)"),
+    (EVENTS.replace('"first"', '"first"\ntype = "signal"\ndefault = "TREM"'), 8,
+     "bad default: no such signal 'TREM'"),
+    (EVENTS.replace('"first"', '"first"\ntype = "string"\ndefault = "("\n'
+                    'match = { field = "comm", how = "regex" }'), 8,
+     "bad default: bad pattern '(' for '--alpha'"),
+    (EVENTS.replace('"first"', '"first"\ngives = ["format", "xml"]'), 7,
+     "'xml' is not a value of '--format' (text, json, csv)"),
+    (EVENTS.replace('"first"', '"first"\ngives = ["buffer-pages", "3"]'), 7,
+     "'3' is not a power of two for '--buffer-pages'"),
     (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int and numbers"),
     (EVENTS.replace('"first"', '"first"\nrole = "top"'), 7, "role 'top' wants an option of type 'int'"),
     (EVENTS.replace('"first"', '"first"\ntype = "choice"\nvalues = "no"'), 8, "there is no [values.no]"),
@@ -258,6 +269,13 @@ def test_defaults_are_filled_in(load):
     assert bound["events"]["size"] == 48
     assert bound["maps"]["keyed"] == {"type": "percpu_hash", "max_entries": 64, "key_size": 20,
                                       "value_size": 8}
+
+
+@pytest.mark.parametrize("kind", ["user", "disk"])
+def test_names_of_another_machine(load, kind):
+    """Whether there is such a user or disk, only the machine knows that runs the tool."""
+    text = EVENTS.replace('"first"', f'"first"\ntype = "{kind}"\ndefault = "no such name"')
+    assert load(text)["options"][0]["default"] == "no such name"
 
 
 def test_common_options(load):

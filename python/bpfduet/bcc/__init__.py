@@ -7,7 +7,7 @@ the kernel refuses; ``objects`` writes and reads the object files; ``kept`` is t
 docs/start-up.md tells the whole.
 """
 
-FORMAT = 1  # of the objects (c_loader/bcc_object.c)
+FORMAT = 1  # of the objects (c_loader/kernel/bcc_object.c)
 # The compiler's, for all that BCC compiles. Linux 7 has `struct x;` as a member. BCC does not link:
 # a function must be known.
 FLAGS = ("-D__BCC__", "-fms-extensions", "-Wno-microsoft-anon-tag",

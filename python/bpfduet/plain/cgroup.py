@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes as ct
 import errno
 import mmap
 import os
@@ -18,8 +19,7 @@ from ..errors import Error
 # linux/proc_ns.h: the inode of the initial cgroup namespace
 INIT_NAMESPACE = 0xEFFFFFFB
 PATIENCE_S = 2.0
-# bytes of the page that is shared with the child which becomes COMMAND
-CHILD_WAITS, CHILD_MOVED = 0, 1
+_PR_SET_PDEATHSIG = 1
 
 
 def hierarchy(mountinfo: str) -> Tuple[Path, str]:
@@ -85,34 +85,32 @@ class Command:
             raise
 
     def _fork(self) -> None:
-        self._gate = mmap.mmap(-1, mmap.PAGESIZE)   # shared with the child
+        self._moved = mmap.mmap(-1, mmap.PAGESIZE)  # a byte shared with the child
         environment = given_environment()
-        hold, self._hold = os.pipe()
         self._failure, failure = os.pipe()
+        parent = os.getpid()
         with warnings.catch_warnings():
             # of Python 3.12 and later, where the program has threads; the child execs or ends
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid = os.fork()
         if self.pid:
-            os.close(hold)
             os.close(failure)
             return
         try:
             # The first two are the tool's own, the others Python's.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
-            os.close(self._hold)
             os.close(self._failure)
             Path("/proc/self/comm").write_bytes(os.path.basename(self._argv[0])[:15])
-            if os.read(hold, 1):
-                # It is moved while it is in no system call: so all that is seen of it is its
-                # exec, under the name that it will have.
-                deadline = time.monotonic() + PATIENCE_S
-                self._gate[CHILD_WAITS] = 1
-                while not self._gate[CHILD_MOVED]:
-                    if time.monotonic() > deadline:
-                        os._exit(127)
-                os.execvpe(self._argv[0], self._argv, environment)
+            ct.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            child = os.getpid()
+            if os.getppid() != parent:
+                os._exit(127)
+            # It is moved while it is stopped, behind the end of a system call: so all that is seen of
+            # it is its exec, under the name that it will have.
+            while not self._moved[0]:
+                os.kill(child, signal.SIGSTOP)
+            os.execvpe(self._argv[0], self._argv, environment)
         except OSError as error:
             os.write(failure, str(error.errno).encode())
         except ValueError:      # an empty name
@@ -122,21 +120,21 @@ class Command:
 
     def go(self) -> None:
         """Let COMMAND run. Raises Error if it cannot be started."""
-        os.write(self._hold, b"x")
-        os.close(self._hold)
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._gate[CHILD_WAITS] and not self.ended() and time.monotonic() < deadline:
-            time.sleep(0.0001)
+        name = self._argv[0].decode(errors="backslashreplace")
+        status = os.waitpid(self.pid, os.WUNTRACED)[1]
+        if not os.WIFSTOPPED(status):
+            self.status = status
+            raise Error(f"cannot run '{name}': somebody has ended its process")
         try:
             (self.path / "cgroup.procs").write_text(str(self.pid))
         except OSError as error:
             raise Error(f"cannot move a process to the cgroup {self.path}: "
                         f"{error.strerror}") from error
-        self._gate[CHILD_MOVED] = 1
+        self._moved[0] = 1
+        os.kill(self.pid, signal.SIGCONT)
         reason = os.read(self._failure, 16)   # closed by a successful exec
         os.close(self._failure)
         if reason:
-            name = self._argv[0].decode(errors="backslashreplace")
             raise Error(f"cannot run '{name}': {os.strerror(int(reason))}")
 
     def ended(self) -> bool:
@@ -165,7 +163,10 @@ class Command:
         """End COMMAND if it still is held or runs, and remove the cgroup: what COMMAND left
         running goes on in the one above."""
         if self.pid and not self.ended():
-            self.terminate()
+            if self._moved[0]:
+                self.terminate()
+            else:       # it is stopped still
+                os.kill(self.pid, signal.SIGKILL)
             deadline = time.monotonic() + PATIENCE_S
             while not self.ended() and time.monotonic() < deadline:
                 time.sleep(0.01)

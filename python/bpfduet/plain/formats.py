@@ -194,13 +194,16 @@ class Column:
 
 def line(columns: List[Column], words: List[str], inline: bool = False) -> str:
     """Words in columns; ``inline``: with their headings in front. Nothing follows the last one."""
-    text = ""
+    text, parted = "", False
     for column, word in zip(columns, words):
         text += column.heading if inline else ""
         last = column is columns[-1]
         width = 0 if last and not column.right else column.width
-        text += word.rjust(width) if column.right else word.ljust(width)
-        text += "" if last else " " * column.gap
+        word = word.rjust(width) if column.right else word.ljust(width)
+        if parted and word and not inline and " " not in (text[-1], word[0]):
+            text += " "     # no gap, and a word as wide as its column
+        parted = column.width > 0
+        text += word + ("" if last else " " * column.gap)
     return text
 
 

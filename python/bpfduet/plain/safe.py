@@ -29,10 +29,11 @@ def _json_char(char: str) -> str:
     point = ord(char)
     if char in '"\\':
         return "\\" + char
-    if point < 0x20 or point == 0x7f:
-        return f"\\u{point:04x}"
     if 0xdc80 <= point <= 0xdcff:       # a byte that is not UTF-8
         return f"\\\\x{point - 0xdc00:02x}"
+    if not _is_printable(char):
+        raw = char.encode("utf-16-be")
+        return "".join(f"\\u{raw[i:i + 2].hex()}" for i in range(0, len(raw), 2))
     return char
 
 

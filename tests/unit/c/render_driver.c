@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Runs the option parser and the renderers on a JSON document, without a kernel:
+ * Runs the option parser and the renderer on a JSON document, without a kernel:
  * what a tool would print for given records and maps. The form:
  *
  * {"bound": SPEC, "argv": [HEX, ...], "clock": {"start_mono_ns", "wall_minus_mono_ns",
  * "now_wall_ns"}, "env": {"TZ": "UTC"}, "steps": [{"event": HEX}, {"trace": LINE},
- * {"lost": 3, "kind": "records"},
+ * {"lost": 3, "kind": "records"}, {"options": true},
  * {"report": NAME, "entries": [[KEYHEX, [VALHEX, one a CPU or just one]]]}]}
  *
  *   render_driver < DOCUMENT            prints what the tool would, and exits as it would
@@ -17,13 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "options.h"
-#include "render.h"
-#include "spec.h"
+#include "base/json.h"
+#include "spec/options.h"
+#include "output/render.h"
+#include "spec/spec.h"
 
 /* Exit status of a document that is itself wrong. */
 #define STATUS_BAD 70
+/* Room for the CONFIG constants, in bytes. */
+#define CONFIGS 256
 
 struct answer {
 	struct buf out, err;
@@ -163,6 +165,106 @@ static bool step_report(struct run *run, const struct json *name, const struct j
 	return ok;
 }
 
+static void put_name(struct buf *out, const char *name, bool first)
+{
+	if (!first)
+		buf__putc(out, ',');
+	buf__json_string(out, name, strlen(name));
+}
+
+/* Numbers of the command line have 64 bits, with or without a sign. */
+static void put_number(struct buf *out, json_int number)
+{
+	if (number < 0)
+		buf__signed(out, (int64_t)number);
+	else
+		buf__unsigned(out, (uint64_t)number);
+}
+
+static void put_value(struct buf *out, const struct option_spec *o,
+		      const struct option_value *value)
+{
+	size_t i;
+
+	if (o->type == OPTION_STRING || o->type == OPTION_PATH) {
+		buf__json_string(out, value->text, strlen(value->text));
+	} else if (o->type == OPTION_NUMBERS) {
+		buf__putc(out, '[');
+		for (i = 0; i < value->n_numbers; i++) {
+			buf__puts(out, i ? "," : "");
+			put_number(out, value->numbers[i]);
+		}
+		buf__putc(out, ']');
+	} else {
+		put_number(out, value->number);
+	}
+}
+
+static void put_configs(struct run *run)
+{
+	struct buf *out = &run->answer->out;
+	const struct spec *spec = run->spec;
+	uint8_t image[CONFIGS] = { 0 };
+	bool first = true;
+	uint32_t byte;
+	size_t c, i;
+
+	if (!options__configure(&run->options, image, sizeof(image)))
+		bad(run->answer, "no room for a CONFIG constant");
+	for (c = 0; c < spec->n_configs; c++) {
+		const struct config *config = &spec->configs[c];
+
+		for (i = 0; i < spec->n_options; i++) {
+			if (spec->options[i].has_config && run->options.values[i].set &&
+			    !strcmp(spec->options[i].config.name, config->name))
+				break;
+		}
+		if (i == spec->n_options || config->offset + config->size > sizeof(image))
+			continue;
+		put_name(out, config->name, first);
+		buf__puts(out, ":\"");
+		for (byte = 0; byte < config->size; byte++)
+			buf__printf(out, "%02x", image[config->offset + byte]);
+		buf__putc(out, '"');
+		first = false;
+	}
+}
+
+/* One line of JSON: what the command line means. */
+static void step_options(struct run *run)
+{
+	const struct options *options = &run->options;
+	struct buf *out = &run->answer->out;
+	bool first = true;
+	size_t i;
+
+	buf__puts(out, "{\"given\":[");
+	for (i = 0; i < run->spec->n_options; i++) {
+		if (!options->values[i].given)
+			continue;
+		put_name(out, run->spec->options[i].name, first);
+		first = false;
+	}
+	buf__puts(out, "],\"values\":{");
+	first = true;
+	for (i = 0; i < run->spec->n_options; i++) {
+		if (!options->values[i].set)
+			continue;
+		put_name(out, run->spec->options[i].name, first);
+		buf__putc(out, ':');
+		put_value(out, &run->spec->options[i], &options->values[i]);
+		first = false;
+	}
+	buf__puts(out, "},\"configs\":{");
+	put_configs(run);
+	buf__puts(out, "},\"command\":");
+	for (i = 0; options->command && options->command[i]; i++) {
+		buf__putc(out, i ? ',' : '[');
+		buf__json_string(out, options->command[i], strlen(options->command[i]));
+	}
+	buf__puts(out, options->command ? "]}\n" : "null}\n");
+}
+
 static bool run_step(struct run *run, const struct json *step)
 {
 	const struct json *item;
@@ -185,6 +287,10 @@ static bool run_step(struct run *run, const struct json *step)
 	item = json__get(step, "trace");
 	if (item && item->type == JSON_IS_STRING) {
 		run->lost += renderer__trace(&run->renderer, item->string, strlen(item->string));
+		return true;
+	}
+	if (json__get(step, "options")) {
+		step_options(run);
 		return true;
 	}
 	return bad(run->answer, "unknown step");

@@ -6,14 +6,17 @@
  *   stacks_driver --demangle < NAMES      one name a line; one answer a line
  *   stacks_driver --symbols [latest]     lines START SIZE NAME, an empty one, then addresses; one
  *                                        answer a line, "-" for none. Numbers in hex.
+ *   stacks_driver --names PID            addresses, in hex: the names of their functions in a
+ *                                        process, or with PID 0 in the kernel; "-" for none
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "demangle.h"
-#include "flame.h"
-#include "symbol_table.h"
+#include "symbols/demangle.h"
+#include "output/flame.h"
+#include "symbols/symbol_table.h"
+#include "symbols/symbols.h"
 
 #define MAX_STACKS 4096
 
@@ -59,6 +62,28 @@ static int look_up(bool latest)
 	return 0;
 }
 
+static int print_names(uint32_t pid)
+{
+	struct symbols *s = symbols__new();
+	char *line = NULL;
+	const char *name;
+	uint64_t address;
+	size_t room = 0;
+
+	if (!s)
+		return 1;
+	if (pid)
+		symbols__remember(s, pid, false);
+	while (getline(&line, &room, stdin) > 0) {
+		address = strtoull(line, NULL, 16);
+		name = pid ? symbols__user(s, pid, address) : symbols__kernel(s, address);
+		puts(name ? name : "-");
+	}
+	free(line);
+	symbols__free(s);
+	return 0;
+}
+
 /* "cbash\tumain\t12": frames end with NULs in place of tabs. */
 static bool read_stack(struct flame_stack *stack, char *line)
 {
@@ -87,6 +112,8 @@ int main(int argc, char **argv)
 		return demangle_lines();
 	if (argc >= 2 && !strcmp(argv[1], "--symbols"))
 		return look_up(argc == 3);
+	if (argc == 3 && !strcmp(argv[1], "--names"))
+		return print_names((uint32_t)strtoul(argv[2], NULL, 10));
 	if (argc != 3)
 		return 2;
 	while (n < MAX_STACKS && (room = 0, getline(&lines[n], &room, stdin)) > 0) {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cgroup.h"
+#include "kernel/cgroup.h"
 
 static const char unified[] =
 	"22 28 0:20 / /proc rw,nosuid shared:12 - proc proc rw\n"

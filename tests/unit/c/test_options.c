@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "options.h"
+#include "spec/options.h"
 
 #define MAX_ARGS 8
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relocations.h"
+#include "kernel/relocations.h"
 
 #define NO_SUCH_HELPER 195896080
 
@@ -35,6 +35,7 @@ struct object {
 		uint32_t record_size;
 		uint32_t section, n;
 		uint32_t records[2][4];
+		uint32_t more[2];
 	} ext;
 };
 
@@ -188,6 +189,41 @@ static void test_truncated(void **state)
 	}
 }
 
+/* Code that lies over the strings, at the end of the image: its name is gone once it is written. */
+static void test_code_over_strings(void **state)
+{
+	struct {
+		struct object object;
+		struct btf_header btf;
+		char strings[8];
+	} *whole = calloc(1, sizeof(*whole));
+	struct object *object = &whole->object;
+
+	(void)state;
+	assert_non_null(whole);
+	make(object);
+	whole->btf = object->btf;
+	memcpy(whole->strings, "\0\0\0prog", sizeof(whole->strings));
+	object->sections[2].sh_offset = offsetof(typeof(*whole), strings);
+	object->sections[2].sh_size = sizeof(whole->strings);
+	object->sections[2].sh_name = 9; /* "rog" */
+	/* A name that goes on where the strings end. */
+	memcpy(object->names + 27, &(uint32_t){ NO_SUCH_HELPER }, sizeof(uint32_t));
+	object->sections[1].sh_name = 27;
+	object->sections[3].sh_offset = offsetof(typeof(*whole), btf);
+	/* Two sections of one relocation each. */
+	object->ext.core_relo_len = 4 + 2 * (8 + sizeof(object->ext.records[0]));
+	object->ext.section = 4;
+	object->ext.n = 1;
+	object->ext.records[0][0] = 0;
+	object->ext.records[1][0] = 4;
+	object->ext.records[1][1] = 1;
+	object->ext.records[1][2] = 0;
+	relocations__poison(whole, sizeof(*whole));
+	assert_true(is_poison((struct bpf_insn *)whole->strings));
+	free(whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_all_or_nothing),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_code_over_strings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

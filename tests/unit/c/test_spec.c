@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "spec.h"
+#include "spec/spec.h"
 
 /* One of everything. */
 static const char whole[] =
@@ -160,6 +160,24 @@ static void test_refused(void **state)
 		{ "\"B\":\"-2\"", "\"B\":\"two\"", "bad entry" },
 		{ "\"of\":\"value\"", "\"of\":\"middle\"", "'of' cannot be 'middle'" },
 		{ "\"name\":\"kind\"", "\"name\":\"pid\"", "two options are called 'pid'" },
+		/* of itself, of nothing, of one that gives */
+		{ "\"name\":\"kind\"", "\"name\":\"kind\",\"gives\":[\"kind\",\"A\"]",
+		  "'kind' cannot give 'kind'" },
+		{ "\"name\":\"kind\"", "\"name\":\"kind\",\"gives\":[\"kinds\",\"A\"]",
+		  "'kind' cannot give 'kinds'" },
+		{ "\"short\":\"p\"",
+		  "\"short\":\"p\",\"gives\":[\"k\",\"A\"]},{\"name\":\"k\",\"gives\":[\"kind\","
+		  "\"A\"]",
+		  "'pid' cannot give 'k'" },
+		{ "\"size\":8,\"kind\":\"string\"}]",
+		  "\"size\":0,\"kind\":\"string\",\"count\":9}]", "array of nothing" },
+		/* columns with the name of a field and another place, size or kind */
+		{ "[{\"name\":\"n\",\"offset\":0", "[{\"name\":\"n\",\"offset\":1",
+		  "another field 'n'" },
+		{ "\"size\":8,\"kind\":\"uint\",\"heading\"",
+		  "\"size\":4,\"kind\":\"uint\",\"heading\"", "another field 'n'" },
+		{ "\"kind\":\"uint\",\"heading\"", "\"kind\":\"int\",\"heading\"",
+		  "another field 'n'" },
 		{ "\"clear\":true", "\"clear\":1", "'clear' is not true or false" },
 		{ "\"size\":8,\"kind\":\"uint\",\"heading\"",
 		  "\"size\":7,\"kind\":\"uint\",\"heading\"", "no size of an integer" },
