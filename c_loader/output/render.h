@@ -19,7 +19,7 @@ struct renderer {
 	struct formatter formatter;
 	struct shown_columns columns; /* of events */
 	struct buf scratch;
-	size_t cell_end; /* where in `out` the last cell of text that has a width ended, with its gap */
+	size_t cell_end; /* where in `out` the last cell of text ended, with its gap */
 	bool has_matches, started;
 };
 

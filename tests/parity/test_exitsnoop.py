@@ -196,7 +196,8 @@ def test_label(workloads, label: str) -> None:
     shown = label.replace("\x01", "\\x01")
     lines = same["text"].splitlines()
     assert lines[0] == b"LABEL " + HEAD
-    assert lines[1:] == [f"{shown:6}".encode() + text_line(end) for end in ends(watched)]
+    column = f"{shown:6}" + " " * (len(shown) > 6)
+    assert lines[1:] == [column.encode() + text_line(end) for end in ends(watched)]
     quoted = f'"{shown}"' if "," in shown else shown
     assert all(line.startswith(quoted + ",exits,") for line in same["csv"].decode().splitlines()[1:])
     for frontend in FRONTENDS:

@@ -156,7 +156,8 @@ def test_line() -> None:
     assert line(shown[:2], ["1", "2"]) == "1       2"
     assert line(shown[:2], ["1", "2"], True) == "TS1    PORT   2"
     assert line([shown[1], shown[0]], ["12345", "x"]) == "12345 x"
-    assert line([column("port", gap=0), column("ts")], ["12345", "x"]) == "12345x"
+    marked = [column("flag", gap=0, heading=""), column("port", gap=0), column("flag", heading="")]
+    assert line(marked, ["<", "12345", ">"]) == "<12345>"
 
 
 def test_json() -> None:

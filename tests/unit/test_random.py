@@ -456,9 +456,9 @@ def aligned(columns_: List[Dict[str, Any]], cells: List[str]) -> bytes:
             text = cell.encode().rjust(column["width"])
         else:
             text = cell.encode().ljust(0 if last else column["width"])
-        if parted and text and line[-1:] != b" " and text[:1] != b" ":
-            line += b" "        # cells of columns that have a width never touch
-        parted = column["width"] > 0
+        if parted and column["heading"] and text and line[-1:] != b" " and text[:1] != b" ":
+            line += b" "        # cells never touch, but for those of columns without a heading
+        parted = column["heading"] != ""
         line += text
         line += b"" if last else b" " * column["gap"]
     return line

@@ -200,9 +200,9 @@ def line(columns: List[Column], words: List[str], inline: bool = False) -> str:
         last = column is columns[-1]
         width = 0 if last and not column.right else column.width
         word = word.rjust(width) if column.right else word.ljust(width)
-        if parted and word and not inline and " " not in (text[-1], word[0]):
+        if parted and word and column.heading and not inline and " " not in (text[-1], word[0]):
             text += " "     # no gap, and a word as wide as its column
-        parted = column.width > 0
+        parted = column.heading != ""   # what has none is a mark, and touches
         text += word + ("" if last else " " * column.gap)
     return text
 
