@@ -93,19 +93,20 @@ def witness(tool: str, args: Sequence[Argument], workload: Sequence[Argument], p
 
 
 @pytest.mark.first_in_guests
-@pytest.mark.parametrize("args", ["", "-U -e -x", "-n othe", "-f O_CREAT|O_PATH -b 8", "-F -t {pid}"])
+@pytest.mark.parametrize("args", ["", "-U -e -x", "-n othe", "-f O_CREAT|O_PATH -b 8", "-F -t {pid}",
+                                  "-e -f O_RDONLY|O_SYNC"])
 def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "inner").write_text("y")
-    words = opensnoop.steps(tmp_path)
+    words = [*opensnoop.steps(tmp_path), "flags", "0", "openat2", "n" * 300, "creat", "…"]
     witness("opensnoop", args.split(), opensnoop.places(words), opensnoop.PROGRAMS, {"json": [STAMP]}, 2)
 
 
 @pytest.mark.first_in_guests
 @pytest.mark.parametrize("args", [[], ["--per-thread", "-x"], ["--label", "a,\x1b"]])
 def test_exitsnoop(workloads, args: Sequence[str]) -> None:
-    witness("exitsnoop", args, [exitsnoop.EXITS, *exitsnoop.ENDS], 1, exitsnoop.MASKS, 20)
+    witness("exitsnoop", args, [exitsnoop.EXITS, *exitsnoop.ENDS, *exitsnoop.FIRSTS], 1, exitsnoop.MASKS, 20)
 
 
 @pytest.mark.first_in_guests
