@@ -42,7 +42,9 @@ static __always_inline bool is_end_of_process(struct task_struct *task, u32 pid)
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return false;
 	end.start_time = BPF_CORE_READ(task, group_leader, start_time);
-	return shown.insert(&end, &one) != -EEXIST;
+	/* Before Linux 6.4 it is an int that comes back, the upper half of the register is not set.
+	 */
+	return (int)shown.insert(&end, &one) != -EEXIST;
 }
 
 TRACEPOINT_PROBE(sched, sched_process_exit)
