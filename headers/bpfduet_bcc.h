@@ -53,7 +53,11 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 
 #define CONFIG_STR(name, size) \
 	static const char name[size] __attribute__((aligned(8))) = DUET_PICK(DUET_SET_##name, "")
-#define DUET_SHARED_CONFIG_STR CONFIG_STR
+/* All bits are set until the user gives a string, whose last word, ended by NUL, is another. */
+#define DUET_SHARED_CONFIG_STR(name, size) \
+	static const char name[size] __attribute__((aligned(8))) = \
+		DUET_PICK(DUET_SET_##name, { [0 ... (size) - 1] = -1 })
+#define DUET_STR_UNSET ((u64)-1)
 #define CONFIG_STR_WORD(name, n) \
 	DUET_WHOLE(DUET_PICK(DUET_LATE_##name##_##n, ((const u64 *)name)[n]))
 

@@ -33,8 +33,11 @@
 #define DUET_SHARED_CONFIG(type, name, value) \
 	static const volatile type name __attribute__((unused)) = value
 #define DUET_LATE(name) (name) /* all of them are filled in late here */
+/* All bits are set until the user gives a string, whose last word, ended by NUL, is another. */
 #define DUET_SHARED_CONFIG_STR(name, size) \
-	static const volatile char name[size] __attribute__((unused, aligned(8))) = ""
+	static const volatile char name[size] __attribute__((unused, aligned(8))) = { \
+		[0 ... (size) - 1] = -1 }
+#define DUET_STR_UNSET ((u64)-1)
 
 #define CONFIG_STR_WORD(name, n) (((const volatile u64 *)name)[n])
 #define CONFIG_STR_READ(dst, name)                                           \

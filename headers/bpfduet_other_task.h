@@ -32,15 +32,14 @@ static __always_inline bool other_task_matches(struct task_struct *task)
 		return false;
 	if (DUET_LATE(filter_cgroup) && !other_task_in_cgroup(task))
 		return false;
-	if (DUET_LATE(filter_uid) != (u32)-1 &&
+	if (DUET_LATE(filter_uid) != (u64)-1 &&
 	    DUET_LATE(filter_uid) != BPF_CORE_READ(task, cred, uid.val))
 		return false;
-	if (CONFIG_STR_WORD(filter_comm, 0)) {
+	if (CONFIG_STR_WORD(filter_comm, 1) != DUET_STR_UNSET) {
 		u64 comm[2] = {};
 
 		BPF_CORE_READ_STR_INTO(&comm, task, comm);
-		if (comm[0] != CONFIG_STR_WORD(filter_comm, 0) ||
-		    comm[1] != CONFIG_STR_WORD(filter_comm, 1))
+		if (!comm_matches(comm))
 			return false;
 	}
 	return true;

@@ -12,13 +12,13 @@
 #define MAX_COMPONENTS 48
 
 /*
- * Append a path to the `*len` bytes in `buffer`. A walk that does not get to the root leaves
- * the path relative.
+ * Append a path to the `*len` bytes in `buffer`. Whether that has no room for its beginning, or
+ * the walk none for another step. If so, or if no root is above, the path stays relative.
  *
  * Both lie in a map, not on the stack: of what comes from a map the verifier knows nothing, so
  * that it takes every round of the walk for the same and looks at it once.
  */
-static __always_inline void path_append(char *buffer, u64 *len, const struct path *path)
+static __always_inline bool path_append(char *buffer, u64 *len, const struct path *path)
 {
 	struct dentry *dentry = BPF_CORE_READ(path, dentry), *parent;
 	struct vfsmount *mnt = BPF_CORE_READ(path, mnt);
@@ -35,7 +35,7 @@ static __always_inline void path_append(char *buffer, u64 *len, const struct pat
 				buffer[at] = '/';
 				buffer[at + 1] = 0;
 				*len = at + 2;
-				return;
+				return false;
 			}
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 			mount = above;
@@ -43,15 +43,16 @@ static __always_inline void path_append(char *buffer, u64 *len, const struct pat
 		}
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry)
-			return;
+			return false;
 		name = BPF_CORE_READ(dentry, d_name.name);
 		at = masked(*len, PATH_BYTES - 1);
 		n = bpf_probe_read_kernel_str(&buffer[at], NAME_BYTES, name);
 		if (n <= 0 || at + n >= PATH_BYTES)
-			return;
+			return true;
 		*len = at + n;
 		dentry = parent;
 	}
+	return dentry;
 }
 
 #endif /* BPFDUET_PATH_H */

@@ -8,11 +8,33 @@
 
 DUET_SHARED_CONFIG(u32, filter_pid, 0);		/* tgid; 0: all */
 DUET_SHARED_CONFIG(u32, filter_tid, 0);
-DUET_SHARED_CONFIG(u32, filter_uid, -1);	/* -1: all */
+DUET_SHARED_CONFIG(u64, filter_uid, -1);	/* 64 bits of it: all */
 DUET_SHARED_CONFIG(u64, filter_cgroup, 0);	/* id of a cgroup (v2) */
 DUET_SHARED_CONFIG(int, filter_cgroup_level, 0);	/* its depth; the root is 0 */
-DUET_SHARED_CONFIG_STR(filter_comm, 16);		/* "": all */
+DUET_SHARED_CONFIG_STR(filter_comm, 16);		/* all, if nothing set it */
 DUET_SHARED_CONFIG(u32, own_pid, 0);		/* the tool's own process */
+
+static __always_inline bool ids_match(u32 pid, u32 tid)
+{
+	return (!DUET_LATE(filter_pid) || DUET_LATE(filter_pid) == pid) &&
+	       (!DUET_LATE(filter_tid) || DUET_LATE(filter_tid) == tid);
+}
+
+static __always_inline bool owner_matches(void)
+{
+	if (DUET_LATE(filter_cgroup) &&
+	    DUET_LATE(filter_cgroup) !=
+		    (u64)bpf_get_current_ancestor_cgroup_id(DUET_LATE(filter_cgroup_level)))
+		return false;
+	return DUET_LATE(filter_uid) == (u64)-1 ||
+	       DUET_LATE(filter_uid) == (u32)bpf_get_current_uid_gid();
+}
+
+static __always_inline bool comm_matches(const u64 *comm)
+{
+	return comm[0] == CONFIG_STR_WORD(filter_comm, 0) &&
+	       comm[1] == CONFIG_STR_WORD(filter_comm, 1);
+}
 
 /*
  * Whether the current task is one that the user asked for: --pid, --tid, --uid,
@@ -24,24 +46,41 @@ static __always_inline bool task_matches(void)
 	if (DUET_LATE(filter_pid) || DUET_LATE(filter_tid)) {
 		u64 id = bpf_get_current_pid_tgid();
 
-		if (DUET_LATE(filter_pid) && DUET_LATE(filter_pid) != (u32)(id >> 32))
-			return false;
-		if (DUET_LATE(filter_tid) && DUET_LATE(filter_tid) != (u32)id)
+		if (!ids_match(id >> 32, id))
 			return false;
 	}
-	if (DUET_LATE(filter_cgroup) &&
-	    DUET_LATE(filter_cgroup) !=
-		    (u64)bpf_get_current_ancestor_cgroup_id(DUET_LATE(filter_cgroup_level)))
+	if (!owner_matches())
 		return false;
-	if (DUET_LATE(filter_uid) != (u32)-1 &&
-	    DUET_LATE(filter_uid) != (u32)bpf_get_current_uid_gid())
-		return false;
-	if (CONFIG_STR_WORD(filter_comm, 0)) {
+	if (CONFIG_STR_WORD(filter_comm, 1) != DUET_STR_UNSET) {
 		u64 comm[2] = {};	/* Linux 6.1 does not fill up what it returns */
 
 		bpf_get_current_comm(&comm, sizeof(comm));
-		if (comm[0] != CONFIG_STR_WORD(filter_comm, 0) ||
-		    comm[1] != CONFIG_STR_WORD(filter_comm, 1))
+		if (!comm_matches(comm))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The same of the current task's process, of what any of its threads may be the one to do: a
+ * process has the number and the name of its first thread.
+ */
+static __always_inline bool process_matches(void)
+{
+	if (DUET_LATE(filter_pid) || DUET_LATE(filter_tid)) {
+		u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+		if (!ids_match(pid, pid))
+			return false;
+	}
+	if (!owner_matches())
+		return false;
+	if (CONFIG_STR_WORD(filter_comm, 1) != DUET_STR_UNSET) {
+		struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+		u64 comm[2] = {};
+
+		BPF_CORE_READ_STR_INTO(&comm, task, group_leader, comm);
+		if (!comm_matches(comm))
 			return false;
 	}
 	return true;
@@ -108,6 +147,30 @@ static __always_inline u64 string_bytes(long returned, u64 max)
 		len = 1;
 	asm volatile("" : "+r"(len));
 	return len ? len : 1;
+}
+
+/*
+ * Whether a string goes on behind the `max` bytes that bpf_probe_read_*_str() had room for, by
+ * what that returned: if all are full, the last one, a NUL now, can have been another byte.
+ */
+static __always_inline bool user_string_cut(const char *string, long returned, u64 max)
+{
+	char last = 0;
+
+	if (returned < (long)max)
+		return false;
+	bpf_probe_read_user(&last, sizeof(last), string + max - 1);
+	return last;
+}
+
+static __always_inline bool kernel_string_cut(const char *string, long returned, u64 max)
+{
+	char last = 0;
+
+	if (returned < (long)max)
+		return false;
+	bpf_probe_read_kernel(&last, sizeof(last), string + max - 1);
+	return last;
 }
 
 /*

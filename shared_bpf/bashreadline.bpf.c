@@ -7,6 +7,7 @@
 struct line_event {
 	u64 ts;
 	u32 pid;
+	bool line_cut; /* it goes on */
 	char line[256];
 };
 
@@ -25,13 +26,15 @@ URETPROBE(readline, "/bin/bash:readline", const char *line)
 {
 	struct line_event event = {};
 	u64 size = offsetof(struct line_event, line);
+	long n;
 
 	if (!line || !task_matches() || !is_bash())
 		return 0;
 	event.ts = bpf_ktime_get_ns();
 	event.pid = bpf_get_current_pid_tgid() >> 32;
-	size += string_bytes(bpf_probe_read_user_str(&event.line, sizeof(event.line), line),
-			     sizeof(event.line));
+	n = bpf_probe_read_user_str(&event.line, sizeof(event.line), line);
+	event.line_cut = user_string_cut(line, n, sizeof(event.line));
+	size += string_bytes(n, sizeof(event.line));
 	events.ringbuf_output(&event, size, 0);
 	return 0;
 }

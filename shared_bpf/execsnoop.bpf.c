@@ -21,6 +21,8 @@ struct exec_event {
 	u32 uid;
 	int ret;
 	char comm[TASK_COMM_LEN];
+	bool args_cut; /* one goes on */
+	bool args_missing; /* there were more */
 	char args[ARGS_BYTES + ARG_BYTES];
 };
 
@@ -57,6 +59,7 @@ static __always_inline void append(struct exec_call *call, const char *arg)
 	u32 len = call->len & (ARGS_BYTES - 1);
 	long n = bpf_probe_read_user_str(&call->event.args[len], ARG_BYTES, arg);
 
+	call->event.args_cut |= user_string_cut(arg, n, ARG_BYTES);
 	call->len = len + string_bytes(n, ARG_BYTES);
 }
 
@@ -89,6 +92,7 @@ static __always_inline int entered(const char *filename, const char *const *argv
 	u32 len = call->len & (ARGS_BYTES - 1);
 	__builtin_memcpy(&call->event.args[len], "...", 4);
 	call->len = len + 4;
+	call->event.args_missing = true;
 	return 0;
 }
 

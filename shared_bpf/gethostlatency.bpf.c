@@ -14,6 +14,7 @@ struct lookup_event {
 	u64 delta_ns;
 	u32 pid;
 	char comm[TASK_COMM_LEN];
+	bool host_cut; /* it goes on */
 	char host[256];
 };
 
@@ -41,6 +42,7 @@ static __always_inline int end(void)
 	u64 size = offsetof(struct lookup_event, host);
 	struct lookup_start *start;
 	u32 tid = id;
+	long n;
 
 	start = starts.lookup(&tid);
 	if (!start)
@@ -49,8 +51,9 @@ static __always_inline int end(void)
 	event.delta_ns = now - start->ns;
 	event.pid = id >> 32;
 	bpf_get_current_comm(&event.comm, sizeof(event.comm));
-	size += string_bytes(bpf_probe_read_user_str(&event.host, sizeof(event.host), start->host),
-			     sizeof(event.host));
+	n = bpf_probe_read_user_str(&event.host, sizeof(event.host), start->host);
+	event.host_cut = user_string_cut(start->host, n, sizeof(event.host));
+	size += string_bytes(n, sizeof(event.host));
 	starts.delete(&tid);
 	events.ringbuf_output(&event, size, 0);
 	return 0;

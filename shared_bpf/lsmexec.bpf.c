@@ -11,6 +11,7 @@ struct lsmexec_event {
 	u32 ppid;
 	u32 uid;
 	char comm[TASK_COMM_LEN]; /* of the task, not yet of what it will be */
+	bool path_cut; /* it goes on */
 	char path[256]; /* a script's interpreter is asked for after the script */
 };
 
@@ -33,6 +34,7 @@ LSM_PROBE(bprm_check_security, struct linux_binprm *bprm)
 	bpf_get_current_comm(&event.comm, sizeof(event.comm));
 	path = BPF_CORE_READ(bprm, interp);
 	n = bpf_probe_read_kernel_str(event.path, sizeof(event.path), path);
+	event.path_cut = kernel_string_cut(path, n, sizeof(event.path));
 	len = string_bytes(n, sizeof(event.path));
 	events.ringbuf_output(&event, offsetof(struct lsmexec_event, path) + len, 0);
 	return 0;

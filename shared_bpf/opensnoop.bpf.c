@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * opensnoop: open(), openat() and openat2() of every process, with their results.
+ * opensnoop: open(), creat(), openat() and openat2() of every process, with their results.
  *
  * One program at the exit of each call suffices: the arguments still are in the
  * task's saved registers, and by then the file name has been paged in. So there is
@@ -20,11 +20,8 @@ struct open_event {
 	int err; /* errno, 0 if it did not */
 	u32 flags;
 	char comm[TASK_COMM_LEN];
-};
-
-/* What is sent: the path is cut to its length. */
-struct named_event {
-	struct open_event e;
+	bool path_start_cut; /* of a full path: folders are missing */
+	bool path_cut; /* the name goes on */
 	char path[NAME_BYTES];
 };
 
@@ -38,6 +35,8 @@ struct path_event {
 	int err;
 	u32 flags;
 	char comm[TASK_COMM_LEN];
+	bool path_start_cut;
+	bool path_cut;
 	char path[PATH_ROOM];
 };
 
@@ -52,7 +51,25 @@ BPF_PERCPU_ARRAY(scratch, struct path_walk, 1);
 
 CONFIG(bool, failed_only, false);
 CONFIG(bool, full_path, false);
-CONFIG(u32, flag_mask, 0);
+CONFIG(u64, flag_mask, 0); /* of one_bit_each() */
+
+/*
+ * The flags of a call so that -f can ask for any of them at once: those that are no single bit
+ * have a bit of their own, above. These are the access mode, a number in two bits, of which 0 is
+ * O_RDONLY, and flags that are there only if all of their bits are. opensnoop.toml has the names.
+ */
+static __always_inline u64 one_bit_each(u64 flags)
+{
+	const u64 sync = 04010000, tmpfile = 020200000;
+	u64 bits = (u32)flags & ~(u64)O_ACCMODE;
+
+	bits |= 1ULL << (32 + (flags & O_ACCMODE));
+	if ((flags & sync) == sync)
+		bits |= 1ULL << 36;
+	if ((flags & tmpfile) == tmpfile)
+		bits |= 1ULL << 37;
+	return bits;
+}
 
 /*
  * The path that a relative name starts from: the current directory, or that of `dfd`;
@@ -82,37 +99,42 @@ static __always_inline void send_full(struct open_event *e, const char *filename
 	walk = scratch.lookup(&zero);
 	if (!walk)
 		return;
-	__builtin_memcpy(&walk->event, e, sizeof(*e));
+	__builtin_memcpy(&walk->event, e, offsetof(struct open_event, path));
 	n = bpf_probe_read_user_str(walk->event.path, NAME_BYTES, filename);
+	walk->event.path_cut = user_string_cut(filename, n, NAME_BYTES);
 	walk->len = string_bytes(n, NAME_BYTES);
 	if (walk->event.path[0] != '/')
-		path_append(walk->event.path, &walk->len, start_of(dfd));
+		walk->event.path_start_cut =
+			path_append(walk->event.path, &walk->len, start_of(dfd));
 	len = string_bytes(walk->len, sizeof(walk->event.path));
 	events.ringbuf_output(&walk->event, offsetof(struct path_event, path) + len, 0);
 }
 
 static __always_inline int opened(long ret, const char *filename, u32 flags, int dfd)
 {
-	struct named_event event;
+	struct open_event event;
 	u64 id = bpf_get_current_pid_tgid();
 	u64 len;
 	long n;
 
-	event.e.ts = bpf_ktime_get_ns();
-	event.e.pid = id >> 32;
-	event.e.tid = id;
-	event.e.uid = bpf_get_current_uid_gid();
-	event.e.fd = ret < 0 ? -1 : ret;
-	event.e.err = ret < 0 ? -ret : 0;
-	event.e.flags = flags;
-	bpf_get_current_comm(&event.e.comm, sizeof(event.e.comm));
+	event.ts = bpf_ktime_get_ns();
+	event.pid = id >> 32;
+	event.tid = id;
+	event.uid = bpf_get_current_uid_gid();
+	event.fd = ret < 0 ? -1 : ret;
+	event.err = ret < 0 ? -ret : 0;
+	event.flags = flags;
+	bpf_get_current_comm(&event.comm, sizeof(event.comm));
+	event.path_start_cut = false;
+	event.path_cut = false;
 	if (full_path) {
-		send_full(&event.e, filename, dfd);
+		send_full(&event, filename, dfd);
 		return 0;
 	}
 	n = bpf_probe_read_user_str(event.path, sizeof(event.path), filename);
+	event.path_cut = user_string_cut(filename, n, sizeof(event.path));
 	len = string_bytes(n, sizeof(event.path));
-	events.ringbuf_output(&event, offsetof(struct named_event, path) + len, 0);
+	events.ringbuf_output(&event, offsetof(struct open_event, path) + len, 0);
 	return 0;
 }
 
@@ -134,6 +156,9 @@ static __always_inline int returned(long nr, long ret)
 	if (nr == __NR_open) {
 		filename = (const char *)arg.first;
 		flags = arg.second;
+	} else if (nr == __NR_creat) {
+		filename = (const char *)arg.first;
+		flags = O_CREAT | O_WRONLY | O_TRUNC; /* what it stands for */
 	} else {
 		dfd = arg.first;
 		filename = (const char *)arg.second;
@@ -142,7 +167,7 @@ static __always_inline int returned(long nr, long ret)
 		else /* struct open_how */
 			bpf_probe_read_user(&flags, sizeof(flags), (void *)arg.third);
 	}
-	if (flag_mask && !(flags & flag_mask))
+	if (flag_mask && !(one_bit_each(flags) & flag_mask))
 		return 0;
 	return opened(ret, filename, flags, dfd);
 }
@@ -150,6 +175,11 @@ static __always_inline int returned(long nr, long ret)
 TRACEPOINT_PROBE(syscalls, sys_exit_open)
 {
 	return returned(__NR_open, args->ret);
+}
+
+TRACEPOINT_PROBE(syscalls, sys_exit_creat)
+{
+	return returned(__NR_creat, args->ret);
 }
 
 TRACEPOINT_PROBE(syscalls, sys_exit_openat)
@@ -162,12 +192,12 @@ TRACEPOINT_PROBE(syscalls, sys_exit_openat2)
 	return returned(__NR_openat2, args->ret);
 }
 
-/* In place of these three where the kernel would skip them. */
+/* In place of these where the kernel would skip them. */
 TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 {
 	long nr = args->id;
 
-	if (nr != __NR_open && nr != __NR_openat && nr != __NR_openat2)
+	if (nr != __NR_open && nr != __NR_creat && nr != __NR_openat && nr != __NR_openat2)
 		return 0;
 	return call_is_native() ? returned(nr, args->ret) : 0;
 }

@@ -16,7 +16,7 @@ BPF_HASH(data, u32, struct call_total);
 CONFIG(bool, by_process, false);
 CONFIG(bool, latency, false);
 CONFIG(bool, failed_only, false);
-CONFIG(int, only_errno, 0);
+CONFIG(int, only_errno, 0); /* 0: all */
 CONFIG(int, only_syscall, -1);
 CONFIG(u32, filter_ppid, 0);
 

@@ -13,6 +13,7 @@ struct hit_event {
 	s64 arg2;
 	s64 arg3;
 	char comm[TASK_COMM_LEN];
+	bool string_cut; /* it goes on */
 	char string[256]; /* with --string, else not sent */
 };
 
@@ -33,6 +34,8 @@ USDT(hit, "")
 {
 	struct hit_event event = {};
 	u64 size = offsetof(struct hit_event, string);
+	const char *string;
+	long n;
 
 	if (!task_matches())
 		return 0;
@@ -43,10 +46,10 @@ USDT(hit, "")
 	event.arguments += !bpf_usdt_readarg(3, ctx, &event.arg3);
 	bpf_get_current_comm(&event.comm, sizeof(event.comm));
 	if (string_argument) {
-		size += string_bytes(
-			bpf_probe_read_user_str(&event.string, sizeof(event.string),
-						(void *)argument(&event, string_argument)),
-			sizeof(event.string));
+		string = (const char *)argument(&event, string_argument);
+		n = bpf_probe_read_user_str(&event.string, sizeof(event.string), string);
+		event.string_cut = user_string_cut(string, n, sizeof(event.string));
+		size += string_bytes(n, sizeof(event.string));
 	}
 	events.ringbuf_output(&event, size, 0);
 	return 0;

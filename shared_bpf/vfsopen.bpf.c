@@ -11,6 +11,7 @@ struct vfsopen_event {
 	u32 uid;
 	u32 flags;
 	char comm[TASK_COMM_LEN];
+	bool path_start_cut; /* folders are missing */
 	char path[PATH_ROOM];
 };
 
@@ -42,7 +43,7 @@ static __always_inline int opening(const struct path *path, struct file *file)
 	event->flags = BPF_CORE_READ(file, f_flags);
 	bpf_get_current_comm(&event->comm, sizeof(event->comm));
 	walk->len = 0;
-	path_append(event->path, &walk->len, path);
+	event->path_start_cut = path_append(event->path, &walk->len, path);
 	len = string_bytes(walk->len, sizeof(event->path));
 	events.ringbuf_output(event, offsetof(struct vfsopen_event, path) + len, 0);
 	return 0;

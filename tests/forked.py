@@ -29,7 +29,7 @@ def _load() -> None:
     import bcc  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.begin  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.command  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
-    import bpfduet.compiled  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
+    import bpfduet.bcc.start  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
 
 
 def _command() -> None:

@@ -280,7 +280,7 @@ static bool choose_programs(struct kernel_half *k, const struct options *options
 			return false;
 		if (!options__hold(options, &how->when))
 			bpf_program__set_autoload(prog, false);
-		else if (how->n_fallback) {
+		else if (how->n_fallback && bpf_program__autoload(prog)) {
 			replaced = is_replaced(k, how, prog, error);
 			if (replaced < 0 || (replaced && !set_autoload(k, how, true, error)))
 				return false;

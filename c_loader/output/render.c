@@ -54,7 +54,7 @@ static void end_cell(struct renderer *r, const struct shown_columns *columns, si
 		     size_t start)
 {
 	const struct column *c = columns->list[i].column;
-	bool last = i + 1 == columns->n;
+	bool last = i + 1 == columns->n, mark = !*c->heading; /* marks are to touch */
 
 	if (r->output == OUTPUT_CSV) {
 		buf__csv_quote(r->out, start);
@@ -63,12 +63,13 @@ static void end_cell(struct renderer *r, const struct shown_columns *columns, si
 	}
 	if (c->right || !last)
 		buf__pad(r->out, start, c->width, c->right);
-	part_cells(r, start);
+	if (!mark)
+		part_cells(r, start);
 	if (last)
 		buf__putc(r->out, '\n');
 	else
 		buf__repeat(r->out, ' ', c->gap);
-	r->cell_end = r->out->len;
+	r->cell_end = mark ? 0 : r->out->len;
 }
 
 void renderer__cell(struct renderer *r, const struct shown_columns *columns, size_t i,

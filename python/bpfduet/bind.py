@@ -301,8 +301,10 @@ class _Binder:
         if kind not in ("int", "user", "errno", "syscall", "signal", "disk"):
             return None, None
         low, high = int_range(config.kind, config.size) if config else _I64
-        if kind != "int":
-            low = max(low, 0)
+        if kind != "int":   # what lies beyond is free for "no filter"
+            low = max(low, 1 if kind == "errno" else 0)
+        if kind == "user":
+            high = min(high, (1 << 32) - 1)
         for key in ("min", "max"):
             if key in data and not low <= data[key] <= high:
                 name = config.name if config else ""

@@ -112,6 +112,11 @@ def defaults(whole: str) -> Dict[str, str]:
     return {name: default for _, _, name, default in CONFIG.findall(NOISE.sub(" ", whole))}
 
 
+def unset_strings(whole: str) -> Dict[str, bytes]:
+    """The shared filters' strings as they are until one is set: all bits are (bpfduet_bcc.h)."""
+    return {name: b"\xff" * int(size) for shared, name, size in CONFIG_STR.findall(whole) if shared}
+
+
 def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
     """The words of strings that are read as nothing else, as NAME_NUMBER."""
     found: Dict[str, int] = {}
@@ -121,7 +126,7 @@ def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
             continue
         uses = len(re.findall(rf"\b{name}\b", whole)) - 1
         numbers = [int(number) for other, number in words if other == name]
-        value = constants.get(name, b"").ljust(int(size), b"\0")
+        value = {**unset_strings(whole), **constants}[name].ljust(int(size), b"\0")
         if uses == len(numbers):
             found.update({f"{name}_{number}": int.from_bytes(value[8 * number:][:8], sys.byteorder)
                           for number in numbers})

@@ -434,6 +434,10 @@ def _check_option_values(option: Option, kind: str, role: Optional[str], values:
         if name not in values:
             raise option.error(f"there is no [values.{name}]" + did_you_mean(name, values),
                                "values")
+        zero = [flag for flag, number in values[name].items() if not number]
+        if kind == "flags" and zero:
+            raise option.error(f"{zero[0]} is 0 in [values.{name}], which selects nothing: "
+                               "as a flag it needs a bit of its own", "values")
         option.choices = values[name]
     elif name is not None:
         raise option.error("'values' is for options of type flags and choice", "values")

@@ -7,7 +7,7 @@ from typing import Match
 
 # docs/output.md, "Escaping"; U+DC80 to U+DCFF are what bytes that are not UTF-8 are decoded to
 _HOSTILE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff"
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2026\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff"
     "\U000e0000-\U000e007f\ufdd0-\ufdef"
     + "".join(chr(plane + 0xfffe) + chr(plane + 0xffff) for plane in range(0, 0x110000, 0x10000))
     + "]")

@@ -90,7 +90,7 @@ def fixture_names(request: pytest.FixtureRequest, workloads: Path) -> Dict[str, 
     steps: List[Argument] = []
     for name, value in NAMES.items():
         steps += ["comm", COMMS[name], "openat", value]
-    seen = both("opensnoop", ["--format", request.param], [str(workloads / "places"), *steps], 3)
+    seen = both("opensnoop", ["--format", request.param], [str(workloads / "places"), *steps], 4)
     for result in seen.values():
         result.format = request.param  # type: ignore[attr-defined]
         assert (result.status, result.stderr) == (0, b"")

@@ -16,7 +16,7 @@ from support import (alive, cgroup_of, counting_tool, held, map_remains, own_com
                      trace_pipe_is_free, wait_for_mapping)
 
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
-PROGRAMS = {"opensnoop": 3, "execsnoop": 4, "syscount": 1, "readhist": 1, "hello": 1}
+PROGRAMS = {"opensnoop": 4, "execsnoop": 4, "syscount": 1, "readhist": 1, "hello": 1}
 
 
 @pytest.mark.parametrize("tool", sorted(PROGRAMS))
@@ -42,7 +42,7 @@ def test_after_a_signal(frontend: str, tool: str, end: int) -> None:
 @both_frontends
 def test_command_and_its_cgroup(frontend: str, end: int) -> None:
     """COMMAND and its cgroup are gone. After kill -9 COMMAND is; its cgroup goes with the next start."""
-    tracer = Running(frontend, "opensnoop", ["--", "sleep", "60"], 3)
+    tracer = Running(frontend, "opensnoop", ["--", "sleep", "60"], 4)
     try:
         tracer.wait_ready()
         mine = held(tracer.process.pid)

@@ -22,7 +22,7 @@ def test_printed_and_lost_are_all(workloads: Path, frontend: str, output: str) -
     """One page of buffer, a reader that stands still: printed + lost is what happened."""
     with cgroup() as group:
         tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "1", "--format",
-                                                 output], 3)
+                                                 output], 4)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGSTOP)
@@ -52,7 +52,7 @@ def test_printed_and_lost_are_all(workloads: Path, frontend: str, output: str) -
 def test_told_while_it_goes_on(workloads: Path, frontend: str) -> None:
     """The line comes during the run, each time the growth, not the sum."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "1"], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "1"], 4)
         try:
             tracer.wait_ready()
             assert tracer.process.stderr
@@ -74,7 +74,7 @@ def test_told_while_it_goes_on(workloads: Path, frontend: str) -> None:
 def test_nothing_lost_nothing_told(workloads: Path, frontend: str) -> None:
     """A run without loss does not mention it."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "--format", "json"], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "--format", "json"], 4)
         try:
             tracer.wait_ready()
             in_cgroup(group, opens(workloads, 23))

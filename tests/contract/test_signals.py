@@ -29,7 +29,7 @@ def test_signal_drains_the_buffer(workloads: Path, frontend: str, number: int) -
     """Every event before the signal is printed, and nothing but events. The tool stands still
     meanwhile: it finds signal and events at once."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group)], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group)], 4)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGSTOP)
@@ -74,7 +74,7 @@ def waiting(folder: Path, workloads: Path, trap: str) -> Tuple[List[str], Path]:
 def test_signal_with_command(workloads: Path, tmp_path: Path, frontend: str, number: int) -> None:
     """The run ends cleanly, COMMAND with it, and its cgroup is removed."""
     args, ready = waiting(tmp_path, workloads, f"echo TERM > {tmp_path}/got; exit 3")
-    tracer = Running(frontend, "opensnoop", args, 3)
+    tracer = Running(frontend, "opensnoop", args, 4)
     try:
         wait_for(ready)
         result = tracer.finish(number)
@@ -90,7 +90,7 @@ def test_signal_with_command(workloads: Path, tmp_path: Path, frontend: str, num
 def test_sigterm_is_passed_on_at_once(workloads: Path, tmp_path: Path, frontend: str) -> None:
     """COMMAND gets the tool's SIGTERM once, not a second one from the cleaning up."""
     args, ready = waiting(tmp_path, workloads, f"echo x >> {tmp_path}/got; sleep 0.5; exit")
-    tracer = Running(frontend, "opensnoop", args, 3)
+    tracer = Running(frontend, "opensnoop", args, 4)
     try:
         wait_for(ready)
         tracer.process.send_signal(signal.SIGTERM)
@@ -108,7 +108,7 @@ def test_second_signal(workloads: Path, tmp_path: Path, frontend: str, number: i
     pid_file = tmp_path / "pid"
     args, ready = waiting(tmp_path, workloads, f"echo $$ > {pid_file}.new; mv {pid_file}.new "
                                                f"{pid_file}")
-    tracer = Running(frontend, "opensnoop", args, 3)
+    tracer = Running(frontend, "opensnoop", args, 4)
     try:
         wait_for(ready)
         tracer.process.send_signal(number)
@@ -131,7 +131,7 @@ def test_what_nohup_ignores(workloads: Path, frontend: str) -> None:
     with cgroup() as group:
         argv = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh",
                 *command(frontend, "opensnoop", ["--cgroup", str(group)])]
-        tracer = Running(frontend, "opensnoop", [], 3, argv=argv)
+        tracer = Running(frontend, "opensnoop", [], 4, argv=argv)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGHUP)
@@ -162,7 +162,7 @@ def what_a_stuck_reader_misses(tracer: Running) -> None:
 def test_stuck_reader_and_a_signal(workloads: Path, frontend: str, number: int) -> None:
     """A reader that reads nothing does not keep a run from its end."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group)], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group)], 4)
         try:
             tracer.wait_ready()
             in_cgroup(group, opens(workloads, MANY))
@@ -195,7 +195,7 @@ def test_stuck_reader_and_another_end(workloads: Path, frontend: str, duration: 
 def test_slow_reader(workloads: Path, frontend: str) -> None:
     """One that reads again gets all that there is room for."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "4096"], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-b", "4096"], 4)
         try:
             tracer.wait_ready()
             in_cgroup(group, opens(workloads, MANY))
@@ -213,7 +213,7 @@ def test_slow_reader(workloads: Path, frontend: str) -> None:
 def test_duration(workloads: Path, frontend: str) -> None:
     """--duration ends the run cleanly."""
     with cgroup() as group:
-        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-d", "1"], 3)
+        tracer = Running(frontend, "opensnoop", ["--cgroup", str(group), "-d", "1"], 4)
         try:
             tracer.wait_ready()
             start = time.monotonic()

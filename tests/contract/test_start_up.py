@@ -77,7 +77,7 @@ def inodes(cache: Path) -> Dict[Path, int]:
 
 TOOLS: Dict[str, List[str]] = {"opensnoop": [], "execsnoop": [], "syscount": ["-p", "{pid}"],
                                "readhist": ["-P"]}
-ATTACHED = {"opensnoop": 3, "execsnoop": 4, "syscount": 1, "readhist": 1}
+ATTACHED = {"opensnoop": 4, "execsnoop": 4, "syscount": 1, "readhist": 1}
 WALL = rb"\[?\b\d\d:\d\d:\d\d\b\]?"
 
 
@@ -411,7 +411,7 @@ def test_nothing_is_left(cache: Path, end: int) -> None:
     """Programs, maps and links are gone with the process."""
     assert compilations("opensnoop") == 1
     with cgroup() as group:
-        tracer = Running("bcc", "opensnoop", ["--cgroup", str(group)], 3)
+        tracer = Running("bcc", "opensnoop", ["--cgroup", str(group)], 4)
         try:
             tracer.wait_ready()
             assert os.readlink(f"/proc/{tracer.process.pid}/exe") == str(LOADER)
@@ -462,7 +462,7 @@ def test_loss_is_counted(workloads: Path, cache: Path) -> None:
     """One page of buffer, a reader that stands still: printed and lost are all."""
     assert compilations("opensnoop", "-b", "1") == 1
     with cgroup() as group:
-        tracer = Running("bcc", "opensnoop", ["--cgroup", str(group), "-b", "1"], 3)
+        tracer = Running("bcc", "opensnoop", ["--cgroup", str(group), "-b", "1"], 4)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGSTOP)

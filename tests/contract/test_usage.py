@@ -52,6 +52,10 @@ WRONG: List[Tuple[str, List[Argument], bytes]] = [
     ("opensnoop", ["--"], b"no command after '--'"),
     ("opensnoop", ["-T", "--"], b"no command after '--'"),
     ("opensnoop", ["--duration", "0"], b"'0' is out of range for '--duration' (1 to 2147483647)"),
+    # numbers that no filter has
+    ("opensnoop", ["-u", "4294967296"], b"'4294967296' is out of range for '--uid' (0 to 4294967295)"),
+    ("syscount", ["-e", "-0"], b"'-0' is out of range for '--errno' (1 to 2147483647)"),
+    ("syscount", ["--syscall", "-1"], b"'-1' is out of range for '--syscall' (0 to 2147483647)"),
     ("syscount", ["-e", "ENONSENSE"], b"no such errno 'ENONSENSE'"),
     ("syscount", ["--syscall", "nonsense"], b"no such syscall 'nonsense'"),
     ("execsnoop", ["-n", "("], b"bad pattern '(' for '--name'"),

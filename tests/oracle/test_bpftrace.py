@@ -49,13 +49,14 @@ def printed(watched: Watched) -> List[List[str]]:
 def test_opens(workloads, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
     words = ["open", MISSING, "openat", str(tmp_path / "f"), "openat2", str(tmp_path)] * 7
-    words += ["open", "", "openat", "/"]
+    words += ["open", "", "creat", str(tmp_path / "new")]
     script = "".join(
-        f"tracepoint:syscalls:sys_enter_{call} HERE {{ @n[tid] = args->filename; }}"
+        f"tracepoint:syscalls:sys_enter_{call} HERE {{ @n[tid] = args->{name}; }}"
         f"tracepoint:syscalls:sys_exit_{call} HERE "
         '{ printf("%d|%s|%d|%s\\n", pid, comm, args->ret, str(@n[tid], 64)); delete(@n[tid]); }'
-        for call in ("open", "openat", "openat2"))
-    watched = asked(script, 6, "opensnoop", [], [str(workloads / "places"), *words], 3)
+        for call, name in (("open", "filename"), ("creat", "pathname"), ("openat", "filename"),
+                           ("openat2", "filename")))
+    watched = asked(script, 8, "opensnoop", [], [str(workloads / "places"), *words], 4)
     theirs = printed(watched)
     assert len(theirs) == 23
     for frontend in FRONTENDS:

@@ -58,7 +58,7 @@ def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
              "openat", "n" * 200, "comm", "other name", "open", "file"]
     if "-F" in args:    # the stock tool does not look across mounts, nor for dirfd
         words = words[:6] + ["cd", "/etc", "open", "x"]
-    watched = beside("opensnoop", args, args, [str(workloads / "places"), *words], (3, 6))
+    watched = beside("opensnoop", args, args, [str(workloads / "places"), *words], (4, 6))
     mask = [(rb"^(?=\d+\.\d{9} +)[\d. ]{14}", b"T" * 14)] if "-T" in args else []
     text = assert_equal(watched, mask)
     assert len(text.splitlines()) > (3 if "-x" in args or "-F" in args else 4)

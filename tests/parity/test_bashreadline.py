@@ -19,8 +19,9 @@ QUOTE = b"\x16"     # Ctrl-V: the next byte is taken as it is
 LINES = [b": %d" % number for number in range(13)] + [
     b"", b"  : 'two  blanks' ", b': "a,b"', ": café 漢字".encode(), b": \xff\xfe broken",
     b": " + QUOTE + b"\x1b[31m red", b": " + QUOTE + b"\x07" + QUOTE + b"\x7f", b": \\n $HOME # %s",
-    b": " + b"x" * 253, b": " + b"y" * 298]
+    b": " + b"x" * 253, b": " + b"z" * 254, b": " + b"y" * 298]
 ROOM = 255
+MARK = "…".encode()     # of a line that is cut
 MASKS = {"text": [(rb"^\d\d:\d\d:\d\d  ", b"TIME      ")], "json": [STAMP],
          "csv": [(rb"^\d\d:\d\d:\d\d,", b"TIME,")]}
 
@@ -28,6 +29,11 @@ MASKS = {"text": [(rb"^\d\d:\d\d:\d\d  ", b"TIME      ")], "json": [STAMP],
 def kept() -> List[bytes]:
     """What bash gets of the lines, as far as a record holds it."""
     return [line.replace(QUOTE, b"")[:ROOM] for line in LINES]
+
+
+def marks() -> List[bytes]:
+    """What is behind each."""
+    return [MARK * (len(line.replace(QUOTE, b"")) > ROOM) for line in LINES]
 
 
 def shown(line: bytes) -> bytes:
@@ -43,13 +49,14 @@ def test_lines(workloads) -> None:
     same = assert_same(watched, MASKS)
     shell = watched.pid
     assert same["text"].splitlines() == [b"TIME      PID     COMMAND"] + [
-        b"TIME      %-7d %b" % (shell, shown(line)) for line in kept()]
-    assert same["csv"].splitlines() == [b"time,pid,command"] + [
-        b"TIME,%d,%b" % (shell, csv_text(shown(line))) for line in kept()]
+        b"TIME      %-7d %b%b" % (shell, shown(line), mark) for line, mark in zip(kept(), marks())]
+    assert same["csv"].splitlines() == [b"time,pid,command,line_cut"] + [
+        b"TIME,%d,%b,%b" % (shell, csv_text(shown(line)), mark) for line, mark in zip(kept(), marks())]
     events = [one["data"] for one in watched.results["c", "json"].objects()]
     assert [(event["pid"], event["line"]) for event in events] == [
         (shell, re.sub(r"[\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) - 0xdc00:02x}",
                        line.decode(errors="surrogateescape"))) for line in kept()]
+    assert [event["line_cut"] for event in events] == [False] * (len(LINES) - 2) + [True] * 2
     assert rising([event["ts"] for event in events])
     clock = [time.strftime("%H:%M:%S", time.localtime(now)).encode()
              for now in range(before, int(time.time()) + 2)]
@@ -86,7 +93,7 @@ def test_command(workloads, frontend: str) -> None:
     done = run(frontend, "bashreadline", ["--format", "csv", "--uid", str(os.getuid()), "--", TYPIST,
                                           "/bin/bash", *LINES[:7]])
     assert done.status == 0 and done.stderr == b""
-    assert [line.split(b",")[-1] for line in done.lines() if b": " in line] == LINES[:7]
+    assert [line.split(b",")[2] for line in done.lines() if b": " in line] == LINES[:7]
 
 
 @pytest.mark.host_only

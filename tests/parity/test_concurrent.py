@@ -14,7 +14,7 @@ THREADS, COUNT = 4, 1009
 
 def test_threads(workloads) -> None:
     """The same multiset of events in both, each thread's own in its order."""
-    watched = watch("opensnoop", [], [str(WORKLOADS / "threads"), str(THREADS), str(COUNT)], 3,
+    watched = watch("opensnoop", [], [str(WORKLOADS / "threads"), str(THREADS), str(COUNT)], 4,
                     ["json"])
     wanted = Counter((pid, tid, f"/bpfduet/{thread}/{n}")
                      for pid, tid, thread in watched.said for n in range(COUNT))
@@ -32,7 +32,7 @@ def test_threads(workloads) -> None:
 def test_one_thread(workloads) -> None:
     """-t of the first thread: none of the others'."""
     watched = watch("opensnoop", ["-t", "{pid}"],
-                    [str(WORKLOADS / "threads"), str(THREADS), str(COUNT)], 3, ["text"])
+                    [str(WORKLOADS / "threads"), str(THREADS), str(COUNT)], 4, ["text"])
     assert watched.pid not in [tid for _, tid, _ in watched.said]
     for frontend in FRONTENDS:
         assert b"/bpfduet/" not in watched.out(frontend)

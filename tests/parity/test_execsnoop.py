@@ -9,7 +9,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import pytest
 
@@ -19,6 +19,7 @@ from parity.same import STAMP, Masks, assert_same, csv_text, rising
 PROGRAMS = 4
 NOBODY = 65534
 ARG_CHARS = 128
+MARK = "…".encode()     # of arguments that are cut; where one has it, it is escaped
 LEAVE = str(WORKLOADS / "leave")
 EXECS = str(WORKLOADS / "execs")
 
@@ -36,6 +37,8 @@ class Event:
     comm: str
     args: List[str]
     uid: int = 0
+    cut: bool = False       # one of the arguments goes on
+    missing: bool = False   # there were more
 
 
 @dataclass
@@ -53,6 +56,12 @@ def shown_args(program: str, argv: Sequence[str], most: int = 20) -> List[str]:
     strings = [program, *argv[1:]]
     cut = [string[:ARG_CHARS] for string in strings[:most]]
     return cut + ["..."] * (len(strings) > most)
+
+
+def lacks(program: str, argv: Sequence[str], most: int = 20) -> Dict[str, bool]:
+    """What is not shown of them."""
+    strings = [program, *argv[1:]]
+    return {"cut": any(len(string) > ARG_CHARS for string in strings[:most]), "missing": len(strings) > most}
 
 
 def groups(*execs: Exec) -> List[str]:
@@ -94,12 +103,13 @@ FAILURES = {"/bpfduet/missing": errno.ENOENT, "/tmp": errno.EACCES}
 def expected(watched: Watched, execs: Sequence[Exec], most: int = 20, uid: int = 0) -> List[Event]:
     """The events: the workload's own exec, and those of its children."""
     events = [Event(watched.pid, os.getpid(), 0, "execs", shown_args(EXECS, groups(*execs), most),
-                    uid)]
+                    uid, **lacks(EXECS, groups(*execs), most))]
     for (mode, program, argv), (pid, ppid) in zip(execs, watched.said):
         assert ppid == watched.pid
         error = FAILURES.get(program, errno.EFAULT if mode == "bad" else 0)
-        shown = [program] if mode == "bad" else shown_args(program, argv, most)
-        events.append(Event(pid, ppid, -error, "execs" if error else "leave", shown, uid))
+        argv = argv[:1] if mode == "bad" else argv
+        events.append(Event(pid, ppid, -error, "execs" if error else "leave", shown_args(program, argv, most),
+                            uid, **lacks(program, argv, most)))
     assert len(watched.said) == len(execs)
     return events
 
@@ -120,18 +130,18 @@ def as_text(events: Sequence[Event], show: Columns) -> bytes:
         out += (b"WALL     " if show.wall else b"") + (b"ELAPSED " if show.elapsed else b"")
         out += b"%-6d" % e.uid if show.uid else b""
         out += b"%-16s %-7d %-7d %3d %s\n" % (e.comm.encode(), e.pid, e.ppid, e.ret,
-                                            text_of(e.args, show.quote))
+                                            text_of(e.args, show.quote) + MARK * e.cut)
     return out
 
 
 def as_csv(events: Sequence[Event], show: Columns) -> bytes:
     """The same in CSV."""
     names = ["time"] * show.wall + ["ts"] * show.elapsed + ["uid"] * show.uid
-    out = ",".join(names + ["comm", "pid", "ppid", "ret", "args"]).encode() + b"\n"
+    out = ",".join(names + ["comm", "pid", "ppid", "ret", "args", "args_cut"]).encode() + b"\n"
     for e in events:
         values = [b"WALL"] * show.wall + [b"ELAPSED"] * show.elapsed + [b"%d" % e.uid] * show.uid
         values += [e.comm.encode(), b"%d" % e.pid, b"%d" % e.ppid, b"%d" % e.ret,
-                   csv_text(text_of(e.args, show.quote))]
+                   csv_text(text_of(e.args, show.quote)), MARK * e.cut]
         out += b",".join(values) + b"\n"
     return out
 
@@ -140,7 +150,7 @@ def as_json(events: Sequence[Event]) -> List[dict]:
     """The same as objects."""
     return [{"type": "event", "tool": "execsnoop", "data": {
         "ts": 0, "pid": e.pid, "ppid": e.ppid, "uid": e.uid, "ret": e.ret, "comm": e.comm,
-        "args": e.args}} for e in events]
+        "args_cut": e.cut, "args_missing": e.missing, "args": e.args}} for e in events]
 
 
 WALL = (rb"^\d\d:\d\d:\d\d ", b"WALL     ")
@@ -250,7 +260,7 @@ def test_odd_arguments(workloads: Path) -> None:
     args = LEAVE.encode() + rb' \x1b[2J\xff\x0a\x09 a,"b" ' + b"\\"
     line = b"%-16s %-7d %-7d %3d %s" % (b"leave", pid, ppid, 0, args)
     assert same["text"].splitlines()[2:] == [line]
-    csv = b"leave,%d,%d,0,%s" % (pid, ppid, csv_text(args))
+    csv = b"leave,%d,%d,0,%s," % (pid, ppid, csv_text(args))
     assert same["csv"].splitlines()[2:] == [csv]
     found = watched.results["c", "json"].objects()[1]["data"]["args"]
     assert found == [LEAVE, "\x1b[2J\\xff\n\t", 'a,"b"', "\\"]

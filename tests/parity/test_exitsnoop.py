@@ -67,6 +67,59 @@ def test_ends(workloads, args: List[str]) -> None:
         assert rising([event["ts"] for event in events])
 
 
+FIRSTS = ["l3", "3", "l-6", "z7", "x5", "z0", "ol0"]     # 7 ends of processes
+
+
+def first_ends(watched: Watched, threads: bool) -> List[Dict[str, int]]:
+    """The ends of FIRSTS as the workload told them, or with ``threads`` those of each thread."""
+    said, shown = iter(watched.said), []
+    for how in FIRSTS:
+        own = how[0] == "o"
+        pid, tid, status = next(said)
+        if tid != pid and not own:      # it was the second thread that told; now the parent does
+            status = next(said)[2]
+        end = {"pid": pid, "ppid": os.getpid() if own else watched.pid, "tid": pid}
+        if not threads or how == "3":
+            shown.append({**end, "exit_code": status})
+        else:   # after exec() the second thread has the number of the first one
+            shown += [{**end, "exit_code": 0}, {**end, "tid": tid, "exit_code": status}]
+    return shown
+
+
+@pytest.mark.parametrize("args", [[], ["-x"], ["--per-thread"], ["--per-thread", "-x"]])
+def test_first_thread_ends_first(workloads, args: List[str]) -> None:
+    """A process ends with its last thread, by its own status, age and name."""
+    watched = watch("exitsnoop", args, [EXITS, *FIRSTS], 1)
+    same = assert_same(watched, MASKS)
+    threads = "--per-thread" in args
+    expected = [end for end in first_ends(watched, threads) if end["exit_code"] or "-x" not in args]
+    assert len(expected) == {"": 7, "-x": 5, "--per-thread": 13, "--per-thread -x": 5}[" ".join(args)]
+    names = {end["tid"]: b"second" if end["tid"] != end["pid"] else b"exits" for end in expected}
+    assert same["text"].splitlines() == [HEAD, *(
+        text_line(end).replace(b"exits ", b"%-6b" % names[end["tid"]]) for end in expected)]
+    for frontend in FRONTENDS:
+        events = [one["data"] for one in watched.results[frontend, "json"].objects()]
+        assert [{key: event[key] for key in expected[0]} for event in events] == expected
+        assert threads or all(event["age_ns"] >= 50_000_000 for event in events
+                              if event["pid"] != expected[1]["pid"])
+
+
+def test_last_threads_at_once(workloads) -> None:
+    """One line for a process, whichever of its threads is the last one."""
+    watched = watch("exitsnoop", [], [EXITS, *["r4"] * 599], 1, ["text"])
+    lines = assert_same(watched, MASKS, ["text"])["text"].splitlines()
+    assert lines[1:] == list(map(text_line, ends(watched))) and len(lines) == 601
+
+
+@pytest.mark.parametrize("args, count", [
+    (["--comm", "exits"], 2), (["--comm", "second"], 0), (["--tid", "{pid}"], 1), (["-p", "{pid}"], 1),
+    (["--comm", "second", "--per-thread"], 2), (["--comm", "exits", "--per-thread"], 2)])
+def test_filters_ask_the_process(workloads, args: List[str], count: int) -> None:
+    """The last thread's name and number are not those of the process."""
+    watched = watch("exitsnoop", args, [EXITS, "l3", "ol0"], 1, ["text"])
+    assert len(assert_same(watched, MASKS, ["text"])["text"].splitlines()) == 1 + count
+
+
 @pytest.mark.first_in_guests
 @pytest.mark.parametrize("args, shown", [
     (["-p", "{pid}"], "own"), (["--tid", "{pid}"], "own"), (["-p", "{pid}", "--per-thread"], "own"),
@@ -143,7 +196,8 @@ def test_label(workloads, label: str) -> None:
     shown = label.replace("\x01", "\\x01")
     lines = same["text"].splitlines()
     assert lines[0] == b"LABEL " + HEAD
-    assert lines[1:] == [f"{shown:6}".encode() + text_line(end) for end in ends(watched)]
+    column = f"{shown:6}" + " " * (len(shown) > 6)
+    assert lines[1:] == [column.encode() + text_line(end) for end in ends(watched)]
     quoted = f'"{shown}"' if "," in shown else shown
     assert all(line.startswith(quoted + ",exits,") for line in same["csv"].decode().splitlines()[1:])
     for frontend in FRONTENDS:

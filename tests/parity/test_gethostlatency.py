@@ -21,9 +21,10 @@ LOOKUPS: List[Tuple[str, bytes]] = [
     *[("gethostbyname2", b"::%d" % n) for n in range(3)],
     ("nobody", b""), ("getaddrinfo", b""), ("getaddrinfo", b'a,"b"'), ("getaddrinfo", b"\xff\xfe"),
     ("getaddrinfo", "größe".encode()), ("getaddrinfo", b"\x1b[31m"), ("nobody", b""),
-    ("getaddrinfo", b"x" * 253), ("getaddrinfo", b"y" * 300), ("getaddrinfo", b"::1"),
+    ("getaddrinfo", b"x" * 255), ("getaddrinfo", b"z" * 256), ("getaddrinfo", b"y" * 300), ("getaddrinfo", b"::1"),
 ]
 ROOM = 255
+MARK = "…".encode()     # of a name that is cut
 MASKS = {"text": [(rb"^\d\d:\d\d:\d\d  (\d+ +\S+ +?)(?= {0,9}\d+\.\d\d )[ \d.]{10} ",
                    rb"TIME      \1     LATms ")],
          "json": [STAMP, (rb'"delta_ns":[1-9]\d*', b'"delta_ns":0')],
@@ -38,6 +39,10 @@ def names() -> List[bytes]:
     return [host[:ROOM] for call, host in LOOKUPS if call != "nobody"]
 
 
+def cuts() -> List[bool]:
+    return [len(host) > ROOM for call, host in LOOKUPS if call != "nobody"]
+
+
 def shown(host: bytes) -> bytes:
     """A name as text shows it."""
     return host.replace(b"\xff\xfe", b"\\xff\\xfe").replace(b"\x1b", b"\\x1b")
@@ -49,9 +54,10 @@ def test_lookups(workloads) -> None:
     head = b"%-7d %-16b " % (watched.pid, COMM)
     assert same["text"].splitlines() == [
         b"TIME      PID     COMM                  LATms HOST",
-        *[b"TIME      " + head + b"     LATms " + shown(host) for host in names()]]
-    assert same["csv"].splitlines() == [b"time,pid,comm,latency_ms,host"] + [
-        b"TIME,%d,%b,LAT,%b" % (watched.pid, COMM, csv_text(shown(host))) for host in names()]
+        *[b"TIME      " + head + b"     LATms " + shown(host) + MARK * cut for host, cut in zip(names(), cuts())]]
+    assert same["csv"].splitlines() == [b"time,pid,comm,latency_ms,host,host_cut"] + [
+        b"TIME,%d,%b,LAT,%b,%b" % (watched.pid, COMM, csv_text(shown(host)), MARK * cut)
+        for host, cut in zip(names(), cuts())]
     (pid,), *took = watched.said
     assert pid == watched.pid
     longest = [ns for (ns,), (call, _) in zip(took, LOOKUPS) if call != "nobody"]
@@ -59,6 +65,7 @@ def test_lookups(workloads) -> None:
         events = [one["data"] for one in watched.results[frontend, "json"].objects()]
         assert [event["host"] for event in events] == [
             host.decode(errors="backslashreplace") for host in names()]
+        assert [event["host_cut"] for event in events] == cuts() and sum(cuts()) == 2
         assert rising([event["ts"] for event in events])
         assert all(0 < event["delta_ns"] < ns for event, ns in zip(events, longest))
         latencies = re.findall(r" (\d+\.\d\d) ", watched.out(frontend).decode(errors="replace"))
@@ -74,7 +81,7 @@ def test_filters(workloads, args: List[str], seen: int) -> None:
     watched = watch("gethostlatency", args, workload([("getaddrinfo", b"127.0.0.1")]), PROGRAMS,
                     ["csv"], bystander=workload([("gethostbyname", b"127.0.0.2")]))
     same = assert_same(watched, MASKS, ["csv"])
-    assert [line.split(b",")[-1] for line in same["csv"].splitlines()[1:]] == [
+    assert [line.split(b",")[-2] for line in same["csv"].splitlines()[1:]] == [
         b"127.0.0.2", b"127.0.0.1"][2 - seen:]
 
 

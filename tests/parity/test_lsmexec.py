@@ -58,10 +58,26 @@ def test_execs(workloads, script: Path) -> None:
     assert len(events) == 23
     assert same["text"].splitlines() == text(events)
     assert same["csv"].decode().splitlines() == [
-        "pid,ppid,comm,path", *(",".join(map(str, event)) for event in events)]
+        "pid,ppid,comm,path,path_cut", *(",".join(map(str, event)) + "," for event in events)]
     assert [json.loads(line)["data"] for line in same["json"].splitlines()] == [
-        {"ts": 0, "pid": pid, "ppid": ppid, "uid": 0, "comm": comm, "path": path}
+        {"ts": 0, "pid": pid, "ppid": ppid, "uid": 0, "comm": comm, "path_cut": False, "path": path}
         for pid, ppid, comm, path in events]
+
+
+@pytest.mark.needs("lsm")
+def test_long_path(workloads, tmp_path: Path) -> None:
+    """255 bytes of a path are shown, and a mark if there are more."""
+    fits, longer = (f"{tmp_path}/{'s' * (size - len(str(tmp_path)) - 1)}" for size in (255, 256))
+    for path in (fits, longer):
+        os.symlink(LEAVE, path)
+    watched = watch("lsmexec", ["--comm", "execs"],
+                    [EXECS, "execve", fits, "leave", "--", "execve", longer, "leave"], 1)
+    same = assert_same(watched, MASKS)
+    assert [line.split()[-1].decode() for line in same["text"].splitlines()[1:]] == [
+        fits, longer[:255] + "…"]
+    assert [line.split(",")[3:] for line in same["csv"].decode().splitlines()[1:]] == [
+        [fits, ""], [longer[:255], "…"]]
+    assert [json.loads(line)["data"]["path_cut"] for line in same["json"].splitlines()] == [False, True]
 
 
 @pytest.mark.needs("lsm")

@@ -15,8 +15,10 @@ from frontends import FORMATS, FRONTENDS, SLOWNESS, WORKLOADS, Watched, run, sec
 from parity.pinned import filling, pinned_map  # noqa: F401  # pylint: disable=unused-import
 from parity.same import STAMP, Masks, assert_same, csv_text, rising
 
-PROGRAMS = 3
+PROGRAMS = 4
 NOBODY = 65534
+NAME_CHARS = 255
+MARK = "…".encode()     # of what is cut; where a name has it, it is escaped
 O_WRONLY, O_RDWR, O_CREAT, O_PATH = 0o1, 0o2, 0o100, 0o10000000
 MISSING = "/bpfduet/missing"
 
@@ -32,6 +34,8 @@ class Open:
     path: bytes
     comm: bytes = b"places"
     uid: int = 0
+    cut: bool = False           # the name goes on
+    start_cut: bool = False     # folders are missing in front
 
 
 def steps(folder: Path) -> List[str]:
@@ -39,7 +43,7 @@ def steps(folder: Path) -> List[str]:
     file = str(folder / "file")
     return ["openat", MISSING, "open", file, "openat2", file,                           # 3
             "flags", "2", "open", file, "openat", file, "openat2", str(folder),         # 6
-            "flags", "101", "open", str(folder / "new"), "openat", str(folder),         # 8
+            "flags", "101", "creat", str(folder / "new"), "openat", str(folder),         # 8
             "flags", "2000000", "openat", file, "openat2", "relative",                  # 10
             "cd", str(folder), "flags", "0", "open", "file", "openat", "./file",        # 12
             "openat2", "../" + folder.name + "/file", "bad",                            # 14
@@ -58,7 +62,8 @@ def expected(said: Sequence[Sequence[int]], words: Sequence[str], uid: int = 0) 
             comm = name.encode()
         elif step not in ("flags", "cd", "dirfd"):
             pid, fd, err, flags = next(lines)
-            events.append(Open(pid, fd, err, flags, os.fsencode(name), comm, uid))
+            path = os.fsencode(name)
+            events.append(Open(pid, fd, err, flags, path[:NAME_CHARS], comm, uid, len(path) > NAME_CHARS))
     assert next(lines, None) is None
     return events
 
@@ -71,6 +76,7 @@ class Columns:
     uid: bool = False
     tid: bool = False
     flags: bool = False
+    full: bool = False
 
 
 def as_text(events: Sequence[Open], show: Columns) -> bytes:
@@ -82,19 +88,21 @@ def as_text(events: Sequence[Open], show: Columns) -> bytes:
         lines.append((b"%-14s" % b"T" if show.time else b"")
                      + (b"%-6d" % e.uid if show.uid else b"")
                      + b"%-6d %-16s %4d %3d " % (e.pid, e.comm, e.fd, e.err)
-                     + (b"%08o " % e.flags if show.flags else b"") + e.path)
+                     + (b"%08o " % e.flags if show.flags else b"")
+                     + MARK * e.start_cut + e.path + MARK * e.cut)
     return b"".join(line + b"\n" for line in lines)
 
 
 def as_csv(events: Sequence[Open], show: Columns) -> bytes:
     """The same in CSV."""
     names = ["ts"] * show.time + ["uid"] * show.uid + ["tid" if show.tid else "pid"]
-    names += ["comm", "fd", "err"] + ["flags"] * show.flags + ["path"]
+    names += ["comm", "fd", "err"] + ["flags"] * show.flags + ["path_start_cut"] * show.full + ["path", "path_cut"]
     out = ",".join(names).encode() + b"\n"
     for e in events:
         values = [b"T"] * show.time + [b"%d" % e.uid] * show.uid
         values += [b"%d" % e.pid, e.comm, b"%d" % e.fd, b"%d" % e.err]
-        values += [b"%08o" % e.flags] * show.flags + [csv_text(e.path)]
+        values += [b"%08o" % e.flags] * show.flags + [MARK * e.start_cut] * show.full
+        values += [csv_text(e.path), MARK * e.cut]
         out += b",".join(values) + b"\n"
     return out
 
@@ -103,7 +111,8 @@ def as_json(events: Sequence[Open]) -> List[dict]:
     """The same as objects."""
     return [{"type": "event", "tool": "opensnoop", "data": {
         "ts": 0, "pid": e.pid, "tid": e.pid, "uid": e.uid, "fd": e.fd, "err": e.err,
-        "flags": e.flags, "comm": e.comm.decode(), "path": e.path.decode()}} for e in events]
+        "flags": e.flags, "comm": e.comm.decode(), "path_start_cut": e.start_cut, "path_cut": e.cut,
+        "path": e.path.decode()}} for e in events]
 
 
 def check(watched: Watched, events: Sequence[Open], show: Optional[Columns] = None) -> None:
@@ -156,19 +165,51 @@ def places(words: Sequence[str]) -> List[str]:
     ("-n places -b 8", lambda e: e.comm == b"places", Columns()),
     ("--comm places", lambda e: e.comm == b"places", Columns()),
     ("--comm place", lambda e: False, Columns()),
+    ("--comm=", lambda e: e.comm == b"", Columns()),
     ("-f O_WRONLY -f O_RDWR -e", lambda e: e.flags & (O_WRONLY | O_RDWR), Columns(flags=True)),
     ("-f O_CREAT|O_PATH", lambda e: e.flags & (O_CREAT | O_PATH), Columns()),
     ("-x -f O_WRONLY", lambda e: e.err and e.flags & O_WRONLY, Columns()),
     ("-u 0 -U", lambda e: True, Columns(uid=True)),
     ("-u nobody", lambda e: False, Columns()),
+    ("-u 4294967295", lambda e: False, Columns()),
 ])
 def test_options(folder: Path, args: str, keep, show: Columns) -> None:
     words = steps(folder)
+    if args == "--comm=":   # a name that a thread can have
+        words[:0] = ["comm", "", "open", MISSING, "comm", "places"]
     formats = FORMATS if show != Columns() or not args else ("text",)
     watched = watch("opensnoop", args.split(), places(words), PROGRAMS, formats)
     events = expected(watched.said, words)
-    assert len(events) == 23
+    assert len(events) == 23 + (args == "--comm=")
     check(watched, [event for event in events if keep(event)], show)
+
+
+# Each flag alone, and such as are bits of others; access mode 3 is neither for reading nor for writing.
+FLAGS = [0, 1, 2, 3, 0o100, 0o200, 0o400, 0o1000, 0o2001, 0o4000, 0o10001, 0o20000, 0o40000, 0o100002, 0o200000,
+         0o400000, 0o1000000, 0o2000000, 0o4010001, 0o4010000, 0o10000000, 0o20200002, 0o20000001]
+
+
+def has(flags: int, name: str) -> bool:
+    """Whether a call's flags are called so."""
+    value = 0o100000 if name == "O_LARGEFILE" else getattr(os, name)     # which glibc has as 0
+    return flags & os.O_ACCMODE == value if value <= os.O_ACCMODE else flags & value == value
+
+
+@pytest.mark.first_in_guests
+@pytest.mark.parametrize("names", [
+    "O_RDONLY", "O_WRONLY", "O_RDONLY|O_RDWR", "O_SYNC", "O_RSYNC|O_TMPFILE", "O_TMPFILE", "O_DSYNC",
+    "O_DIRECTORY", "O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC", "O_APPEND|O_NONBLOCK|O_ASYNC|O_DIRECT", "O_NDELAY",
+    "O_LARGEFILE|O_NOFOLLOW", "O_NOATIME|O_CLOEXEC|O_PATH"])
+def test_flags(workloads: Path, names: str) -> None:
+    """A flag is there if all of its bits are; the access mode is a number, of which 0 is O_RDONLY."""
+    words = ["creat", MISSING]
+    for index, flags in enumerate(FLAGS):
+        words += ["flags", f"{flags:o}", ("open", "openat", "openat2")[index % 3], MISSING]
+    watched = watch("opensnoop", ["-e", "-f", names], places(words), PROGRAMS, ["text"])
+    events = [one for one in expected(watched.said, words)
+              if any(has(one.flags, name) for name in names.split("|"))]
+    assert 0 < len(events) < len(FLAGS)
+    check(watched, events, Columns(flags=True))
 
 
 @pytest.mark.parametrize("args, uid, show", [
@@ -189,11 +230,10 @@ def test_who(folder: Path, args: List[str], uid: Optional[int], show: Columns) -
     check(watched, events, show)
 
 
-@pytest.mark.parametrize("loop", ["open", "openat", "openat2"])
+@pytest.mark.parametrize("loop", ["open", "creat", "openat", "openat2"])
 def test_count(workloads: Path, loop: str) -> None:
     """As many lines as calls, be they fast."""
-    watched = watch("opensnoop", [], [str(workloads / "places"), *[loop, MISSING] * 997], PROGRAMS,
-                    ["text"])
+    watched = watch("opensnoop", [], places([loop, MISSING] * 997), PROGRAMS, ["text"])
     check(watched, [Open(watched.pid, -1, 2, 0, MISSING.encode())] * 997)
 
 
@@ -254,6 +294,7 @@ def test_full_path(folder: Path, mounted: Path) -> None:
         (["cd", top, "openat", long], f"{top}/{long}"),
         (["openat2", long + "x"], f"{top}/{long}"),
         (["open", "m" * 5000], f"{top}/{'m' * 255}"),
+        (["open", "/" + "s/" * 200], "/" + "s/" * 127),
         (["cd", str(low), "openat", "file"], f"{low}/file"),
         # deeper than it climbs: the inner part, and not as if that began at the root
         (["cd", str(lowest), "openat", "file"], "INNER"),
@@ -266,19 +307,18 @@ def test_full_path(folder: Path, mounted: Path) -> None:
     shown = watched.results["c", "json"].objects()[-1]["data"]["path"].encode()
     assert os.fsencode(lowest / "file").endswith(b"/" + shown) and shown.count(b"/") >= 40
     assert not shown.startswith(b"/")
-    events[-1].path = shown
-    check(watched, events, Columns(flags=True))
+    events[-1].path, events[-1].start_cut = shown, True
+    check(watched, events, Columns(flags=True, full=True))
 
 
 def test_long_names(folder: Path) -> None:
-    """255 bytes of a name are shown; the rest is cut off."""
+    """255 bytes of a name are shown, and a mark if there are more."""
     words = ["cd", str(folder)]
     for size in (254, 255, 256, 300, 4094, 5000):
         words += ["openat", "n" * size, "openat2", "/" + "m" * (size - 1)]
     watched = watch("opensnoop", [], places(words), PROGRAMS)
     events = expected(watched.said, words)
-    for event in events:
-        event.path = event.path[:255]
+    assert [event.cut for event in events] == [False] * 4 + [True] * 8
     check(watched, events)
 
 
@@ -286,7 +326,7 @@ def test_odd_names(workloads: Path) -> None:
     """Names are escaped: control bytes, bad UTF-8, what cheats the eye."""
     names = {b"\x1b[31mred": rb"\x1b[31mred", b"line\nline": rb"line\x0aline", b"\xff\xfe": rb"\xff\xfe",
              "\u00e9t\u00e9".encode(): "\u00e9t\u00e9".encode(), b"\xe2\x80\xae": rb"\xe2\x80\xae",
-             b'a,"b"': b'a,"b"', b"back\\slash": b"back\\slash", b"\xc0\x80": rb"\xc0\x80"}
+             MARK: rb"\xe2\x80\xa6", b'a,"b"': b'a,"b"', b"back\\slash": b"back\\slash", b"\xc0\x80": rb"\xc0\x80"}
     words: List[str] = []
     for name in names:
         words += ["openat", os.fsdecode(b"/bpfduet/" + name)]

@@ -93,19 +93,20 @@ def witness(tool: str, args: Sequence[Argument], workload: Sequence[Argument], p
 
 
 @pytest.mark.first_in_guests
-@pytest.mark.parametrize("args", ["", "-U -e -x", "-n othe", "-f O_CREAT|O_PATH -b 8", "-F -t {pid}"])
+@pytest.mark.parametrize("args", ["", "-U -e -x", "-n othe", "-f O_CREAT|O_PATH -b 8", "-F -t {pid}",
+                                  "-e -f O_RDONLY|O_SYNC"])
 def test_opensnoop(workloads, tmp_path: Path, args: str) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "inner").write_text("y")
-    words = opensnoop.steps(tmp_path)
-    witness("opensnoop", args.split(), opensnoop.places(words), 3, {"json": [STAMP]}, 2)
+    words = [*opensnoop.steps(tmp_path), "flags", "0", "openat2", "n" * 300, "creat", "…"]
+    witness("opensnoop", args.split(), opensnoop.places(words), opensnoop.PROGRAMS, {"json": [STAMP]}, 2)
 
 
 @pytest.mark.first_in_guests
 @pytest.mark.parametrize("args", [[], ["--per-thread", "-x"], ["--label", "a,\x1b"]])
 def test_exitsnoop(workloads, args: Sequence[str]) -> None:
-    witness("exitsnoop", args, [exitsnoop.EXITS, *exitsnoop.ENDS], 1, exitsnoop.MASKS, 20)
+    witness("exitsnoop", args, [exitsnoop.EXITS, *exitsnoop.ENDS, *exitsnoop.FIRSTS], 1, exitsnoop.MASKS, 20)
 
 
 @pytest.mark.first_in_guests
@@ -598,7 +599,7 @@ def test_signals(workloads, number: int) -> None:
 def test_lost(workloads) -> None:
     """Records that find no room are told of, exactly."""
     with cgroup() as group:
-        tracer = Running(PLAIN, "opensnoop", ["--cgroup", str(group), "-b", "1"], 3)
+        tracer = Running(PLAIN, "opensnoop", ["--cgroup", str(group), "-b", "1"], opensnoop.PROGRAMS)
         try:
             tracer.wait_ready()
             tracer.process.send_signal(signal.SIGSTOP)
@@ -652,7 +653,7 @@ def test_pattern(workloads, tmp_path: Path) -> None:
     program.write_text(shown[1])
     with cgroup() as group:
         held = Held(group, opensnoop.places(["open", opensnoop.MISSING, "open", "/", "openat", "/x"]))
-        tracer = Running("pattern", "", (), 3, {"PYTHONPATH": "python"},
+        tracer = Running("pattern", "", (), 4, {"PYTHONPATH": "python"},
                          argv=["/usr/bin/python3", str(program), str(held.pid)], cwd=ROOT)
         try:
             tracer.wait_ready()

@@ -47,12 +47,13 @@ def test_string(workloads) -> None:
     watched = watch("usdtsnoop", ["-s", "2", f"{BEACONS}:beacons:named"], WORKLOAD, 1,
                     ["text", "json"])
     same = assert_same(watched, MASKS, ["text", "json"])
-    texts = [b"plain", b"\\x1b[31m\\xff", b"", b"l" * 255]
+    texts = [b"plain", b"\\x1b[31m\\xff", b"", b"l" * 255 + "…".encode()]
     assert [line.split(b" ")[-1] for line in same["text"].splitlines()[1:]] == [
         texts[n % len(texts)] for n in range(COUNT)]
     assert same["text"].splitlines()[0] == HEAD + b" STRING"
     events = [one["data"] for one in watched.results["c", "json"].objects()]
     assert [event["string"][:5] for event in events[:4]] == ["plain", "\x1b[31m", "", "lllll"]
+    assert [event["string_cut"] for event in events[:4]] == [False] * 3 + [True]
     assert [event["arg1"] for event in events] == list(range(COUNT))
 
 
@@ -62,7 +63,7 @@ def test_no_string(workloads, argument: str, probe: str) -> None:
     watched = watch("usdtsnoop", ["--string", argument, f"{BEACONS}:beacons:{probe}"], WORKLOAD, 1,
                     ["csv"])
     same = assert_same(watched, MASKS, ["csv"])
-    assert [line.split(b",")[-1] for line in same["csv"].splitlines()[1:]] == [b""] * COUNT
+    assert [line.split(b",")[-2:] for line in same["csv"].splitlines()[1:]] == [[b"", b""]] * COUNT
 
 
 def test_hex(workloads) -> None:

@@ -64,11 +64,28 @@ def test_opens(workloads, folder: Path, tmp_path_factory) -> None:
     assert watched.out("kprobes") == same["text"]
     quoted = [f'"{path}"' if "," in path else path for path, _ in opened]
     assert same["csv"].decode().splitlines() == [
-        "pid,comm,path", *[f"{watched.pid},places,{path}".replace("\x1b", "\\x1b")
+        "pid,comm,path_start_cut,path", *[f"{watched.pid},places,,{path}".replace("\x1b", "\\x1b")
                            for path in quoted]]
     events = [json.loads(line)["data"] for line in same["json"].splitlines()]
     assert events == [{"ts": 0, "pid": watched.pid, "uid": 0, "flags": flags, "comm": "places",
-                       "path": path} for path, flags in opened]
+                       "path_start_cut": False, "path": path} for path, flags in opened]
+
+
+@pytest.mark.needs("kprobes")
+def test_deep(workloads, folder: Path) -> None:
+    """A path of which the beginning is missing says so."""
+    deepest = folder.joinpath(*(f"d{level}" for level in range(70)))
+    deepest.mkdir(parents=True)
+    (deepest / "file").write_text("x")
+    watched = watch("vfsopen", ONLY, [PLACES, "openat", str(deepest / "file"), "open", str(folder / "file")], 1)
+    same = assert_same(watched, MASKS)
+    deep, plain = [json.loads(line)["data"] for line in same["json"].splitlines()]
+    assert (deep["path_start_cut"], plain["path_start_cut"]) == (True, False)
+    assert str(deepest / "file").endswith("/" + deep["path"]) and deep["path"].count("/") == 47
+    assert [line.split()[2].decode() for line in same["text"].splitlines()[1:]] == [
+        "…" + deep["path"], plain["path"]]
+    assert [line.split(",")[2:] for line in same["csv"].decode().splitlines()[1:]] == [
+        ["…", deep["path"]], ["", plain["path"]]]
 
 
 @pytest.mark.needs("kprobes")

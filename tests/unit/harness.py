@@ -80,7 +80,7 @@ def types(maps: Sequence[MapInfo], configs: Dict[str, str], **events: Any) -> Ty
                  {name: field(name, struct) for name, struct in events.items()})
 
 
-FILTERS = {"filter_pid": "u32", "filter_tid": "u32", "filter_uid": "u32", "filter_comm": "char[16]",
+FILTERS = {"filter_pid": "u32", "filter_tid": "u32", "filter_uid": "u64", "filter_comm": "char[16]",
            "filter_cgroup": "u64", "filter_cgroup_level": "s32"}
 
 TYPES = {

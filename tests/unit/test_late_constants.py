@@ -17,20 +17,21 @@ DUET_SHARED_CONFIG_STR(filter_comm, 16);
 if (DUET_LATE(filter_pid) && DUET_LATE(level) != sometimes || DUET_LATE(sometimes))
 	return x.filter_pid != y->filter_uid && CONFIG_STR_WORD(filter_comm, 0) && CONFIG_STR_WORD(filter_comm, 1);
 """
-EMPTY_NAME = {"filter_comm_0": 0, "filter_comm_1": 0}
+NO_NAME = {"filter_comm_0": (1 << 64) - 1, "filter_comm_1": (1 << 64) - 1}
 
 
 @pytest.mark.parametrize("text, headers, constants, values, rest", [
     # set or not, if the text says what it is then
-    ("", SHARED, {}, {"filter_pid": 0, **EMPTY_NAME}, {}),
-    ("", SHARED, {"level": 3}, {"filter_pid": 0, "level": 3, **EMPTY_NAME}, {}),
+    ("", SHARED, {}, {"filter_pid": 0, **NO_NAME}, {}),
+    ("", SHARED, {"level": 3}, {"filter_pid": 0, "level": 3, **NO_NAME}, {}),
     # read in another way too, or only so
-    ("", SHARED, {"sometimes": 1, "filter_uid": 7}, {"filter_pid": 0, **EMPTY_NAME},
+    ("", SHARED, {"sometimes": 1, "filter_uid": 7}, {"filter_pid": 0, **NO_NAME},
      {"sometimes": 1, "filter_uid": 7}),
     # two words of eight bytes
     ("", SHARED, {"filter_comm": b"abcdefghi"},
      {"filter_pid": 0, "filter_comm_0": int.from_bytes(b"abcdefgh", "little"),
       "filter_comm_1": ord("i")}, {}),
+    ("", SHARED, {"filter_comm": b""}, {"filter_pid": 0, "filter_comm_0": 0, "filter_comm_1": 0}, {}),
     ("CONFIG_STR_READ(copy, filter_comm);", SHARED, {"filter_comm": b"a"}, {"filter_pid": 0},
      {"filter_comm": b"a"}),
     # of the text's own; one is read by a macro of a header

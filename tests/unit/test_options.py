@@ -110,7 +110,7 @@ def test_names(argv: List[str], errno: int, syscall: int, signal: int) -> None:
 @pytest.mark.parametrize("text, uid", [("1000", 1000), ("0", 0), ("0xffffffff", 0xffffffff)])
 def test_uids(text: str, uid: int) -> None:
     """By number."""
-    assert parse("-u", text)["configs"]["filter_uid"] == number(uid)
+    assert parse("-u", text)["configs"]["filter_uid"] == number(uid, 8)
 
 
 def test_users() -> None:
@@ -121,7 +121,7 @@ def test_users() -> None:
         uids.setdefault(name, int(uid))
     assert uids["root"] == 0 and len(uids) > 1
     for name, uid in uids.items():
-        assert parse("-u", name)["configs"]["filter_uid"] == number(uid), name
+        assert parse("-u", name)["configs"]["filter_uid"] == number(uid, 8), name
 
 
 def test_defaults() -> None:

@@ -155,6 +155,9 @@ def test_line() -> None:
     assert line(shown, ["1", "2", "3"]) == "1       2 3"
     assert line(shown[:2], ["1", "2"]) == "1       2"
     assert line(shown[:2], ["1", "2"], True) == "TS1    PORT   2"
+    assert line([shown[1], shown[0]], ["12345", "x"]) == "12345 x"
+    marked = [column("flag", gap=0, heading=""), column("port", gap=0), column("flag", heading="")]
+    assert line(marked, ["<", "12345", ">"]) == "<12345>"
 
 
 def test_json() -> None:
@@ -191,7 +194,7 @@ def test_options() -> None:
     chosen = options.parse(bound_of("opensnoop"), [
         "-xUf", "O_WRONLY", "-f", "O_CREAT|O_EXCL", "-p", "0x10", "--comm=sh", "--", "ls", "-x"])
     assert chosen.given == {"failed", "print-uid", "flag_filter", "pid", "comm"}
-    assert chosen.configs == {"failed_only": 1, "flag_mask": 0o301, "filter_pid": 16,
+    assert chosen.configs == {"failed_only": 1, "flag_mask": 1 << 33 | 0o300, "filter_pid": 16,
                               "filter_comm": b"sh"}
     assert chosen.command == ["ls", "-x"] and chosen.roles["format"] == 0
     assert chosen.holds(["failed", "!timestamp"]) and not chosen.holds(["timestamp"])

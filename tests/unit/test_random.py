@@ -449,15 +449,16 @@ def shown(columns_: List[Dict[str, Any]], argv: List[str]) -> List[Dict[str, Any
 
 def aligned(columns_: List[Dict[str, Any]], cells: List[str]) -> bytes:
     """A line of text: cells filled up to their widths, with their gaps between them."""
-    line = b""
+    line, parted = b"", False
     for number, (column, cell) in enumerate(zip(columns_, cells), 1):
         last = number == len(columns_)
         if column["align"] == "right":
             text = cell.encode().rjust(column["width"])
         else:
             text = cell.encode().ljust(0 if last else column["width"])
-        if line and text and line[-1:] != b" " and text[:1] != b" ":
-            line += b" "        # cells never touch
+        if parted and column["heading"] and text and line[-1:] != b" " and text[:1] != b" ":
+            line += b" "        # cells never touch, but for those of columns without a heading
+        parted = column["heading"] != ""
         line += text
         line += b"" if last else b" " * column["gap"]
     return line

@@ -139,6 +139,8 @@ BAD = [
     (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int and numbers"),
     (EVENTS.replace('"first"', '"first"\nrole = "top"'), 7, "role 'top' wants an option of type 'int'"),
     (EVENTS.replace('"first"', '"first"\ntype = "choice"\nvalues = "no"'), 8, "there is no [values.no]"),
+    (EVENTS.replace('"first"', '"first"\ntype = "flags"\nvalues = "num"') + "[values.num]\nA = 1\nB = 0\n", 8,
+     "B is 0 in [values.num], which selects nothing: as a flag it needs a bit of its own"),
     (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "event"'), 8,
      "the kernel half has no map 'event'; did you mean 'events'?"),
     (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "events"'), 8, "map 'events' is no hash"),

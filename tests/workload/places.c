@@ -6,7 +6,7 @@
  *   cd FOLDER      change the current directory
  *   dir FOLDER     open FOLDER with O_PATH by openat(): `at` and `at2` start there
  *   dirfd NUMBER   or from this descriptor, be it one or not
- *   open NAME, openat NAME, openat2 NAME    relative to the current directory
+ *   open NAME, creat NAME, openat NAME, openat2 NAME    relative to the current directory
  *   at NAME, at2 NAME                       openat(), openat2() relative to `dir`
  *   bad            openat() with a name that cannot be read
  * Prints "PID FD ERRNO FLAGS" for each call that opens.
@@ -57,6 +57,8 @@ int main(int argc, char **argv)
 			dfd = atoi(name);
 		else if (!strcmp(step, "open"))
 			report(syscall(SYS_open, name, flags, 0600), flags);
+		else if (!strcmp(step, "creat"))
+			report(syscall(SYS_creat, name, 0600), O_CREAT | O_WRONLY | O_TRUNC);
 		else if (!strcmp(step, "openat") || !strcmp(step, "bad"))
 			report(syscall(SYS_openat, AT_FDCWD, name, flags, 0600), flags);
 		else if (!strcmp(step, "openat2"))

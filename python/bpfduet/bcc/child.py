@@ -263,7 +263,8 @@ class _Compilation:
         for name in (f"{pinned}_fd" for pinned in self._pinned):
             configs[name] = Config(name, None, 4, "int")
             late.add(name)
-        return _laid_out(configs, late, self._values, late_constants.defaults(self._whole))
+        values = {**late_constants.unset_strings(self._whole), **self._values}
+        return _laid_out(configs, late, values, late_constants.defaults(self._whole))
 
     def _object(self, found: Compiled, constants: _Constants, bound: Dict[str, Any],
                 marks: Dict[int, str], btf: bytes, maps: List[MapDefinition]) -> bytes:

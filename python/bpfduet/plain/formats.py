@@ -194,14 +194,15 @@ class Column:
 
 def line(columns: List[Column], words: List[str], inline: bool = False) -> str:
     """Words in columns; ``inline``: with their headings in front. Nothing follows the last one."""
-    text = ""
+    text, parted = "", False
     for column, word in zip(columns, words):
         text += column.heading if inline else ""
         last = column is columns[-1]
         width = 0 if last and not column.right else column.width
         word = word.rjust(width) if column.right else word.ljust(width)
-        if text and word and not inline and " " not in (text[-1], word[0]):
+        if parted and word and column.heading and not inline and " " not in (text[-1], word[0]):
             text += " "     # no gap, and a word as wide as its column
+        parted = column.heading != ""   # what has none is a mark, and touches
         text += word + ("" if last else " " * column.gap)
     return text
 

@@ -2,9 +2,9 @@
 """Names that anybody may have chosen, made fit for a terminal and for JSON (docs/output.md)."""
 from __future__ import annotations
 
-# Control and format characters, line separators, what is no character; bytes that are not UTF-8
+# Control and format characters, the mark of what is cut, line separators, what is no character; bytes that are not UTF-8
 # are decoded to the surrogates.
-_HIDDEN = ((0, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f),
+_HIDDEN = ((0, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2026, 0x2026), (0x2028, 0x202e), (0x2060, 0x206f),
            (0xdc80, 0xdcff), (0xfdd0, 0xfdef), (0xfeff, 0xfeff), (0xfff9, 0xfffb),
            (0xe0000, 0xe007f))
 
