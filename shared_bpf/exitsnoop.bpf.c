@@ -42,8 +42,7 @@ static __always_inline bool is_end_of_process(struct task_struct *task, u32 pid)
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return false;
 	end.start_time = BPF_CORE_READ(task, group_leader, start_time);
-	/* Before Linux 6.4 it is an int that comes back, the upper half of the register is not set.
-	 */
+	/* Linux before 6.4 returns an int: the upper half of the register says nothing. */
 	return (int)shown.insert(&end, &one) != -EEXIST;
 }
 
