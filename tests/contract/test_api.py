@@ -60,7 +60,7 @@ def test_duration_and_cgroup(workloads: Path) -> None:
     """Without a command, for a time."""
     with cgroup() as group:
         def workload() -> None:
-            while attachments(os.getpid()) < 3:
+            while attachments(os.getpid()) < 4:
                 time.sleep(0.01)
             in_cgroup(group, opens(workloads, 23))
 
@@ -80,7 +80,7 @@ def test_closed_early(workloads: Path) -> None:
     next(events)
     mine = held(os.getpid())
     assert {kind for kind, _ in mine} >= {"prog", "map"}
-    assert attachments(os.getpid()) == 3 and cgroup_of(os.getpid()).exists()
+    assert attachments(os.getpid()) == 4 and cgroup_of(os.getpid()).exists()
     events.close()
     assert attachments(os.getpid()) == 0
     assert still_there(mine) == set()

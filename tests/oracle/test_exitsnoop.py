@@ -18,7 +18,7 @@ ENDS = ["0", "3", "-9", "-6", "t2", "255", "0", "t3", "-31", "1"]
 
 @pytest.mark.host_only
 @pytest.mark.parametrize("args", [[], ["-x"], ["-t"], ["--utc"], ["--per-thread"],
-                                  ["-t", "--label", "end", "-x"], ["--label", "short"]])
+                                  ["-t", "--label", "end", "-x"], ["--label", "longer"]])
 def test_exitsnoop(workloads, args: List[str]) -> None:
     theirs = stock("exitsnoop:{cgroup_id}", " ".join(args))
     watched = watch("exitsnoop", args, [str(workloads / "exits"), *ENDS], 1, ["text"],
