@@ -113,10 +113,10 @@ def test_names(names: Dict[str, Result], frontend: str) -> None:
         assert len(events) == len(expected)
     elif how == "csv":
         rows = list(csv.reader(io.StringIO(result.stdout.decode(), newline="")))
-        assert {len(row) for row in rows} == {5}
-        assert rows[0] == ["pid", "comm", "fd", "err", "path"]
+        assert {len(row) for row in rows} == {6}
+        assert rows[0] == ["pid", "comm", "fd", "err", "path", "path_cut"]
         for name, row in zip(expected, rows[-len(expected):]):
-            assert (row[1], row[4]) == (shown(COMMS[name]), shown(NAMES[name]))
+            assert (row[1], *row[4:]) == (shown(COMMS[name]), shown(NAMES[name]), "")
     else:
         lines = result.stdout.decode().split("\n")[1:-1][-len(expected):]
         for name, line in zip(expected, lines):
@@ -158,7 +158,7 @@ def test_arguments(workloads: Path, frontend: str, output: str) -> None:
     elif output == "csv":
         rows = list(csv.reader(io.StringIO(result.stdout.decode(), newline="")))
         assert len(rows) == 2 and len(rows[0]) == len(rows[1])
-        assert rows[1][-1] == quoted
+        assert rows[1][-2:] == [quoted, ""]
     else:
         assert len(result.lines()) == 2
         assert result.stdout.decode().endswith(f" {quoted}\n")
