@@ -282,8 +282,7 @@ static bool look_at_stacks(struct run *run)
 
 	if (!run->stacks || run->now_ns < run->look_ns)
 		return true;
-	/* What it took, not what others took meanwhile: on a busy machine processes end no later.
-	 */
+	/* CPU time: the clock would count what others take meanwhile. */
 	began = clock__ns(CLOCK_THREAD_CPUTIME_ID);
 	if (!duet_stacks.look(run->stacks, &run->kernel, &run->error))
 		return false;
