@@ -9,7 +9,7 @@ from typing import List
 
 import pytest
 
-from frontends import FRONTENDS, PATIENCE_S, cgroup, command, run
+from frontends import FRONTENDS, PATIENCE_S, PLAIN, cgroup, command, run
 from bpfduet.plain.cgroup import own_cgroup
 from support import MISSING, alive, cgroup_of, environment, opens, seen, wait_for
 
@@ -255,3 +255,22 @@ def test_many_starts_at_once(tmp_path: Path) -> None:
     ends = [(process.communicate(timeout=PATIENCE_S)[1], process.returncode) for process in runs]
     assert set(ends) == {(b"", 0)}
     assert {path.name for path in tmp_path.iterdir()} == {str(number) for number in range(60)}
+
+
+@pytest.mark.host_only
+@pytest.mark.parametrize("frontend", [*FRONTENDS, PLAIN])
+def test_a_run_that_goes_on_is_not_swept(frontend: str) -> None:
+    """Another start removes cgroups that nobody holds; this one is held, the witness's too."""
+    with subprocess.Popen(command(frontend, "opensnoop", ["--", "sh", "-c", "read word"]),
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as process:
+        procs = cgroup_of(process.pid) / "cgroup.procs"
+        wait_for(procs)
+        inside = ""
+        while not inside:
+            assert process.poll() is None
+            inside = procs.read_text()
+        assert run("c", "opensnoop", ["--", "true"]).status == 0
+        assert procs.read_text() == inside
+        _, err = process.communicate(b"word\n", timeout=PATIENCE_S)
+        assert (process.returncode, err) == (0, b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes as ct
 import errno
+import fcntl
 import mmap
 import os
 import signal
@@ -76,6 +77,9 @@ class Command:
         self.path = (own_cgroup() if parent is None else Path(parent)) / f"bpfduet-{os.getpid()}"
         try:
             self.path.mkdir()
+            # the engine's next start removes those that nobody holds
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Error(f"cannot make the cgroup {self.path}: {error.strerror}") from error
         try:
@@ -183,6 +187,7 @@ class Command:
                     raise Error(f"cannot remove the cgroup {self.path}: "
                                 f"{error.strerror}") from error
                 time.sleep(0.01)
+        os.close(self._lock)
 
     def _empty(self) -> None:
         """Move what is left in the cgroup, and in those that COMMAND made below it, up."""
