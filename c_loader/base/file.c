@@ -50,6 +50,13 @@ char *read_file(const char *path)
 	return NULL;
 }
 
+void file__close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 bool file__few_left(void)
 {
 	enum { FEW = 12 };

@@ -12,6 +12,9 @@ bool file__read_fd(int fd, struct buf *content);
 /* All of a small file, NUL-ended, in memory of the caller's; NULL with errno set. */
 char *read_file(const char *path);
 
+/* Close a descriptor if it is one, and make it -1. */
+void file__close(int *fd);
+
 /* Whether so few files more may be opened that this is why something has failed. */
 bool file__few_left(void);
 

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "kernel/cgroup.h"
 
 /* How long COMMAND may take to end, and its cgroup to be empty: 10 ms each. */
@@ -73,13 +74,6 @@ __attribute__((noreturn)) static void run_child(const struct gate *gate, char **
 	error = errno;
 	/* Nobody reads it if the tool has ended meanwhile. */
 	_exit(write(failure_fd, &error, sizeof(error)) == sizeof(error) ? 127 : 126);
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /*
@@ -166,12 +160,12 @@ static void sweep(int parent_fd)
 			empty(fd, parent_fd, 0);
 			unlinkat(parent_fd, entry->d_name, AT_REMOVEDIR);
 		}
-		close_fd(&fd);
+		file__close(&fd);
 	}
 	if (dir)
 		closedir(dir);
 	else
-		close_fd(&list_fd);
+		file__close(&list_fd);
 }
 
 /* The descriptor of a new folder, locked; -1 with EAGAIN if another start has swept it away. */
@@ -187,7 +181,7 @@ static int lock_folder(const char *folder)
 	if (!flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &mine) && !stat(folder, &there) &&
 	    mine.st_ino == there.st_ino)
 		return fd;
-	close_fd(&fd);
+	file__close(&fd);
 	errno = EAGAIN;
 	return -1;
 }
@@ -252,8 +246,8 @@ static bool start_child(struct command *command, char **argv, struct buf *error)
 		/* Where there is none (before Linux 5.3), COMMAND is looked at by the clock. */
 		command->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	}
-	close_fd(&failed[0]);
-	close_fd(&failed[1]);
+	file__close(&failed[0]);
+	file__close(&failed[1]);
 	return pid > 0;
 }
 
@@ -307,7 +301,7 @@ bool command__go(struct command *command, char **argv, struct buf *error)
 	do {
 		n = read(command->failure_fd, &failure, sizeof(failure));
 	} while (n < 0 && errno == EINTR);
-	close_fd(&command->failure_fd);
+	file__close(&command->failure_fd);
 	if (n == sizeof(failure))
 		buf__printf(error, "cannot run '%s': %s", argv[0], strerror(failure));
 	return n != sizeof(failure);
@@ -372,15 +366,15 @@ bool command__close(struct command *command, struct buf *error)
 	bool ok = true;
 
 	end_child(command);
-	close_fd(&command->failure_fd);
-	close_fd(&command->pid_fd);
+	file__close(&command->failure_fd);
+	file__close(&command->pid_fd);
 	if (command->gate)
 		munmap(command->gate, sizeof(*command->gate));
 	command->gate = NULL;
 	if (command->folder)
 		ok = remove_cgroup(command, error);
-	close_fd(&command->folder_fd);
-	close_fd(&command->parent_fd);
+	file__close(&command->folder_fd);
+	file__close(&command->parent_fd);
 	free(command->folder);
 	command->folder = NULL;
 	return ok;

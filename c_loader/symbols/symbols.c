@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "symbols/symbol_table.h"
 
 #define DEBUG_FOLDER "/usr/lib/debug/.build-id"
@@ -94,13 +95,6 @@ struct symbols {
 	size_t bytes; /* of the tables of modules and processes */
 	bool cut;
 };
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 /* A table that is filled. */
 static void finish_table(struct symbols *s, struct symbol_table *t, bool latest)
@@ -386,7 +380,7 @@ static void add_debug_functions(struct symbol_table *t, Elf *elf)
 	if (image__open(&image, fd))
 		add_functions(t, &image);
 	elf_end(image.elf);
-	close_fd(&fd);
+	file__close(&fd);
 }
 
 static struct version version_of(const struct stat *info)
@@ -419,7 +413,7 @@ static void module__load(struct symbols *s, struct module *m)
 		finish_table(s, &m->table, false);
 	}
 	elf_end(image.elf);
-	close_fd(&m->fd);
+	file__close(&m->fd);
 }
 
 /* The function at an offset in the file. */
@@ -443,7 +437,7 @@ static void module__free(void *node)
 
 	for (m = node; m; m = older) {
 		older = m->older;
-		close_fd(&m->fd);
+		file__close(&m->fd);
 		free(m->code);
 		symbol_table__free(&m->table);
 		free(m);
@@ -517,7 +511,7 @@ static int open_at(const char *path, void *info)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd >= 0 && fstat(fd, info))
-		close_fd(&fd);
+		file__close(&fd);
 	return fd;
 }
 
@@ -573,7 +567,7 @@ static struct module *find_module(struct symbols *s, uint32_t pid, const struct 
 	}
 	m = add_module(s, &key, node);
 	if (!m)
-		close_fd(&key.fd);
+		file__close(&key.fd);
 	return m;
 }
 
@@ -624,7 +618,7 @@ static void process__forget(struct symbols *s, struct process *p)
 {
 	s->bytes -= symbol_table__bytes(&p->compiled);
 	free(p->mappings);
-	close_fd(&p->perf_fd);
+	file__close(&p->perf_fd);
 	symbol_table__free(&p->compiled);
 	*p = (struct process){ .next = p->next, .pid = p->pid, .round = p->round, .perf_fd = -1 };
 }
@@ -634,7 +628,7 @@ static void process__free(void *node)
 	struct process *p = node;
 
 	free(p->mappings);
-	close_fd(&p->perf_fd);
+	file__close(&p->perf_fd);
 	symbol_table__free(&p->compiled);
 	free(p);
 }
@@ -656,7 +650,7 @@ static bool identify(uint32_t pid, struct identity *identity)
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	close_fd(&fd);
+	file__close(&fd);
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
@@ -705,7 +699,7 @@ static int open_regular(const char *path, uid_t owner)
 
 	if (fd >= 0 &&
 	    (fstat(fd, &info) || !S_ISREG(info.st_mode) || (info.st_uid && info.st_uid != owner)))
-		close_fd(&fd);
+		file__close(&fd);
 	return fd;
 }
 

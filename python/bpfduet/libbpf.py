@@ -12,7 +12,6 @@ from .errors import Error
 # linux/bpf.h
 TRACE_FENTRY = 24
 PROG_TYPE_TRACEPOINT, PROG_TYPE_TRACING = 5, 26
-F_LOCK = 4
 F_SLEEPABLE = 16
 # r0 = 0; exit
 _NOTHING = (ct.c_uint64 * 2)(0xb7, 0x95)
@@ -49,8 +48,6 @@ def library() -> Any:
     lib.libbpf_set_print.restype = ct.c_void_p
     lib.bpf_prog_load.argtypes = [ct.c_int, ct.c_char_p, ct.c_char_p, ct.c_void_p, ct.c_size_t,
                                   ct.c_void_p]
-    lib.bpf_map_lookup_elem_flags.argtypes = [ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_uint64]
-    lib.bpf_map_update_elem.argtypes = [ct.c_int, ct.c_void_p, ct.c_void_p, ct.c_uint64]
     return lib
 
 

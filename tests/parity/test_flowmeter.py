@@ -222,6 +222,9 @@ def bpf_file_system() -> Iterator[Path]:
     assert not folder.exists()
 
 
+F_LOCK = 4      # linux/bpf.h: BPF_F_LOCK
+
+
 def watched_totals(path: Path, storm: subprocess.Popen) -> List[List[int]]:
     """Packets and bytes of the storm's flow as it goes out, read as often as possible."""
     lib = libbpf.library()
@@ -232,7 +235,7 @@ def watched_totals(path: Path, storm: subprocess.Popen) -> List[List[int]]:
     value = ct.create_string_buffer(VALUE.size)
     seen = []
     while storm.poll() is None:
-        if not lib.bpf_map_lookup_elem_flags(fd, key, value, libbpf.F_LOCK):
+        if not lib.bpf_map_lookup_elem_flags(fd, key, value, F_LOCK):
             seen.append(list(VALUE.unpack(value.raw)[:2]))
     os.close(fd)
     return seen
