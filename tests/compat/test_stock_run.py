@@ -65,10 +65,11 @@ class Tool:
         assert headers.origin == "btf"
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         headers.apply(environment)
-        self._out = open(folder / "out", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([str(script), *args], stdin=subprocess.DEVNULL,
-                                        stdout=self._out, stderr=subprocess.STDOUT,
-                                        env=environment)
+        self._out = folder / "out"
+        # a file of its own to write to: where it writes must not move with who reads
+        with open(self._out, "ab") as out:
+            self.process = subprocess.Popen([str(script), *args], stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=subprocess.STDOUT, env=environment)
         pid = self.process.pid
         self._wait(lambda: frontends.attachments(pid) >= programs
                    and frontends.perf_buffers(pid) >= buffers and frontends.perf_events(pid) >= sampled)
@@ -81,8 +82,7 @@ class Tool:
 
     def output(self) -> str:
         """What it has printed."""
-        self._out.seek(0)
-        return self._out.read()
+        return self._out.read_text(encoding="utf-8")
 
     def wait_for(self, pattern: str) -> str:
         """Wait until a line that matches is printed; all that is printed then."""
@@ -101,7 +101,6 @@ class Tool:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._out.close()
 
 
 @pytest.fixture(scope="module")
