@@ -109,9 +109,9 @@ $(BUILD)/bpf/%.tmp.o: $(TOOLS_DIR)/%.bpf.c Makefile | $(BUILD)/vmlinux.h
 $(BUILD)/bpf/%.linked.o: $(BUILD)/bpf/%.tmp.o
 	$(Q)$(BPFTOOL) gen object $@ $<
 
-$(BUILD)/bpf/%.json: $(BUILD)/bpf/%.linked.o $(TOOLS_DIR)/%.toml shared_bpf/common.toml $(wildcard python/bpfduet/*.py) VERSION
+$(BUILD)/bpf/%.json: $(BUILD)/bpf/%.linked.o $(TOOLS_DIR)/%.toml shared_bpf/common.toml $(wildcard python/bpfduet/*.py python/bpfduet/spec/*) VERSION
 	$(call say,SPEC,$(TOOLS_DIR)/$*.toml)PATH=$$PATH:$(dir $(BPFTOOL)) PYTHONPATH=python \
-		$(PYTHON) -m bpfduet.describe $(TOOLS_DIR)/$*.toml $< > $@
+		$(PYTHON) -m bpfduet.spec.describe $(TOOLS_DIR)/$*.toml $< > $@
 
 # The object describes itself: its bound spec is one of its sections.
 $(BUILD)/bpf/%.bpf.o: $(BUILD)/bpf/%.linked.o $(BUILD)/bpf/%.json

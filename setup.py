@@ -15,8 +15,9 @@ setup(
     python_requires=">=3.9",
     install_requires=["tomli; python_version < '3.11'"],
     package_dir={"": "python"},
-    packages=["bpfduet", "bpfduet.bcc", "bpfduet.kernel_headers", "bpfduet.plain"],
-    package_data={"bpfduet": ["data/*"]},
+    packages=["bpfduet", "bpfduet.bcc", "bpfduet.commands", "bpfduet.kernel_headers", "bpfduet.plain",
+              "bpfduet.spec"],
+    package_data={"bpfduet.spec": ["data/*"]},
     data_files=[
         ("share/bpfduet", ["VERSION"]),
         ("share/bpfduet/headers", glob("headers/*.h")),

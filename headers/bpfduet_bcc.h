@@ -44,7 +44,7 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 /*
  * The constant's value, which the frontend can fill in when it loads what was compiled
  * before: here it is one immediate, whole. The frontend puts this around the uses of CONFIG
- * constants in the main file (python/bpfduet/late_constants.py); headers say it themselves.
+ * constants in the main file (python/bpfduet/bcc/late_constants.py); headers say it themselves.
  */
 #define DUET_WHOLE(value) \
 	({ u64 whole_ = value; asm volatile("" : "+r"(whole_)); whole_; })

@@ -28,7 +28,7 @@ def _load() -> None:
     """Load what the forks need; the first call takes seconds."""
     import bcc  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.begin  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
-    import bpfduet.command  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
+    import bpfduet.commands.main  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
     import bpfduet.bcc.start  # noqa: F401  # pylint: disable=unused-import,import-outside-toplevel
 
 

@@ -20,7 +20,7 @@ FOLDER = BUILD / "tests" / "kept"
 # What every kernel half includes, and what makes an object of one.
 BPF_INPUTS = [BUILD / "vmlinux.h", *sorted((ROOT / "headers").glob("*.h"))]
 OBJECT_INPUTS = [*BPF_INPUTS, ROOT / "Makefile", ROOT / "VERSION", ROOT / "shared_bpf/common.toml",
-                 *sorted((ROOT / "python/bpfduet").glob("*.py"))]
+                 *sorted((ROOT / "python/bpfduet/spec").glob("*.py"))]
 
 
 @functools.lru_cache(maxsize=None)

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .errors import Error, SpecError, UsageError
     from .paths import VERSION as __version__
-    from .tool import Tool
+    from .api import Tool
 
 __all__ = ["Error", "SpecError", "Tool", "UsageError", "__version__"]
 
@@ -25,6 +25,6 @@ def __getattr__(name: str) -> object:
         from .paths import VERSION
         return VERSION
     if name == "Tool":
-        from .tool import Tool
+        from .api import Tool
         return Tool
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

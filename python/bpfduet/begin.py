@@ -51,5 +51,5 @@ def _main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)    # until a run handles it: no traceback
     if interrupted:
         os.kill(os.getpid(), signal.SIGINT)
-    from .command import main as command
+    from .commands.main import main as command
     sys.exit(command(sys.argv[1:]))

@@ -39,7 +39,7 @@ def find(name: Union[str, Path]) -> Path:
         return path
     path = TOOLS / f"{name}.bpf.c"
     if "/" in str(name) or not path.is_file():
-        from .spec import did_you_mean     # late: nearly no start needs it
+        from .spec.read import did_you_mean     # late: nearly no start needs it
         raise Error(f"there is no tool '{name}'{did_you_mean(str(name), names())}; "
                     "'bpfduet list' shows all")
     return path

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Union
 
-from .text import escape
+from .escape import escape
 
 
 def say(line: Union[str, bytes]) -> None:

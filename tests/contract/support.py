@@ -84,7 +84,7 @@ def compile_bpf(source: Path, out: Path) -> Path:
 def describe(source: Path, linked: Path) -> subprocess.CompletedProcess[bytes]:
     """The Makefile's step that makes the bound spec, not checked."""
     spec = source.with_name(source.name.replace(".bpf.c", ".toml"))
-    return subprocess.run([sys.executable, "-m", "bpfduet.describe", str(spec), str(linked)],
+    return subprocess.run([sys.executable, "-m", "bpfduet.spec.describe", str(spec), str(linked)],
                           env={**os.environ, "PATH": PATH, "PYTHONPATH": str(ROOT / "python")},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
 

@@ -11,7 +11,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
-from bpfduet import show as show_module
+from bpfduet.commands import show as show_module
 from bpfduet.bcc import start as bcc_start
 from bpfduet.paths import find
 from frontends import ROOT, Result, finish, start

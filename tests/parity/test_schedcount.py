@@ -8,7 +8,7 @@ from typing import Dict, List
 
 import pytest
 
-from bpfduet.spec import load
+from bpfduet.spec.read import load
 from frontends import FRONTENDS, ROOT, SLOWNESS, WORKLOADS, run, seconds, watch
 from needs import mount_tracefs
 from parity.same import assert_same

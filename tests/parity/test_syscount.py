@@ -9,7 +9,7 @@ from typing import Dict, List, Sequence, Tuple
 
 import pytest
 
-from bpfduet.tables import syscalls
+from bpfduet.spec.names import syscalls
 from frontends import FRONTENDS, SLOWNESS, WORKLOADS, Result, Watched, run, seconds, watch
 from parity.same import Masks, assert_same, masked
 

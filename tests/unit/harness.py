@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
-from bpfduet import bind, spec
-from bpfduet.model import Config, Field, MapInfo, Types
+from bpfduet.spec import bind, read
+from bpfduet.spec.types import Config, Field, MapInfo, Types
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = Path(__file__).with_name("specs")
@@ -119,7 +119,7 @@ TYPES = {
 
 def bound_of(name: str) -> Dict[str, Any]:
     """The bound spec of tests/unit/specs/NAME.toml."""
-    return bind.bind(spec.load(SPECS / f"{name}.toml", COMMON), TYPES[name], "1.0")
+    return bind.bind(read.load(SPECS / f"{name}.toml", COMMON), TYPES[name], "1.0")
 
 
 # -- bytes ------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from bpfduet import btf
-from bpfduet.model import Config, Field, MapInfo, find_field
+from bpfduet.spec import object_types
+from bpfduet.spec.types import Config, Field, MapInfo, find_field
 
 HEAD = """
 typedef unsigned char u8; typedef unsigned short u16; typedef unsigned int u32;
@@ -67,7 +67,7 @@ def compiled(folder: Path, source: str) -> Path:
 
 @pytest.fixture(scope="module", name="types")
 def _types(tmp_path_factory):
-    return btf.types_from_object(compiled(tmp_path_factory.mktemp("btf"), SOURCE))
+    return object_types.types_from_object(compiled(tmp_path_factory.mktemp("btf"), SOURCE))
 
 
 def test_event(types):
@@ -143,8 +143,8 @@ def test_find_field(types):
 def test_types_that_cannot_be_shown(tmp_path, members, sentence):
     """One sentence each."""
     path = compiled(tmp_path, HEAD + f"struct event {{ {members} }}; EVENT(struct event);")
-    with pytest.raises(btf.BtfError) as caught:
-        btf.types_from_object(path)
+    with pytest.raises(object_types.BtfError) as caught:
+        object_types.types_from_object(path)
     assert str(caught.value) == f"{path}: {sentence}"
 
 
@@ -152,8 +152,8 @@ def test_no_object(tmp_path):
     """A file that is no object is an error with its name."""
     path = tmp_path / "t.o"
     path.write_bytes(b"x")
-    with pytest.raises(btf.BtfError, match=str(path)):
-        btf.types_from_object(path)
+    with pytest.raises(object_types.BtfError, match=str(path)):
+        object_types.types_from_object(path)
 
 
 def test_harness_agrees_with_the_compiler(types):

@@ -6,7 +6,7 @@ from typing import Any, Dict
 
 import pytest
 
-from bpfduet.late_constants import Plan, placeholder, plan
+from bpfduet.bcc.late_constants import Plan, placeholder, plan
 
 SHARED = """
 DUET_SHARED_CONFIG(u32, filter_pid, 0);     /* filter_pid: all */

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from bpfduet import bind, btf, spec
-from bpfduet.model import Field, Types
+from bpfduet.spec import bind, object_types, read
+from bpfduet.spec.types import Field, Types
 from test_btf import HEAD, compiled
 
 SOURCE = HEAD + """
@@ -24,14 +24,14 @@ REPORT = '[[report]]\nmap = "{map}"\nkind = "table"\n' \
 
 @pytest.fixture(scope="module", name="types")
 def _types(tmp_path_factory: pytest.TempPathFactory) -> Types:
-    return btf.types_from_object(compiled(tmp_path_factory.mktemp("locks"), SOURCE))
+    return object_types.types_from_object(compiled(tmp_path_factory.mktemp("locks"), SOURCE))
 
 
 def bound(types: Types, folder: Path, reports: str) -> dict:
     """The bound spec of a tool with these reports."""
     path = folder / "tool.toml"
     path.write_text(f'summary = "A tool"\n{reports}')
-    return bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+    return bind.bind(read.load(path, harness.COMMON), types, "1.0")
 
 
 def test_field(types: Types) -> None:
@@ -51,5 +51,5 @@ def test_report(types: Types, tmp_path: Path) -> None:
 
 
 def test_no_column(types: Types, tmp_path: Path) -> None:
-    with pytest.raises(spec.SpecError, match=r"there is no field 'value\.lock'"):
+    with pytest.raises(read.SpecError, match=r"there is no field 'value\.lock'"):
         bound(types, tmp_path, REPORT.format(map="totals", field="value.lock"))

@@ -7,7 +7,7 @@ from typing import Dict
 
 import pytest
 
-from bpfduet import late_constants
+from bpfduet.bcc import late_constants
 from bpfduet.bcc import module
 from bpfduet.bcc.module import Function, NotCovered, NotLate
 

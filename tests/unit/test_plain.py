@@ -10,9 +10,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from bpfduet import bind, spec
+from bpfduet.spec import bind, read
 from bpfduet.errors import Error, UsageError
-from bpfduet.late_constants import configs_of
+from bpfduet.bcc.late_constants import configs_of
 from bpfduet.paths import COMMON, TOOLS, VERSION
 from bpfduet.plain import options, records, safe
 from bpfduet.plain.formats import Clock, Column, json_value, line
@@ -79,7 +79,7 @@ def column(field: str, **more: Any) -> Column:
     """A column as TOML says it."""
     data = {"heading": field.upper(), "field": field, **more}
     values = {"v": {"two": 2, "one": 1, "none": 0, "six": 6}}
-    made = spec.Spec("tool", {"values": values}, None)  # type: ignore[arg-type]
+    made = read.Spec("tool", {"values": values}, None)  # type: ignore[arg-type]
     return Column(data, Record, made, options.Options(given={"q"}), Clock())
 
 
@@ -187,7 +187,7 @@ def test_safe(raw: bytes, text: str) -> None:
 def bound_of(name: str) -> Dict[str, Any]:
     """What there is of a bound spec before anything is compiled."""
     text = (TOOLS / f"{name}.bpf.c").read_text()
-    return bind.command_line(spec.load(TOOLS / f"{name}.toml", COMMON), configs_of(text), VERSION)
+    return bind.command_line(read.load(TOOLS / f"{name}.toml", COMMON), configs_of(text), VERSION)
 
 
 def test_options() -> None:
@@ -224,5 +224,5 @@ def test_source_files() -> None:
     folder = Path(options.__file__).parent
     for path in folder.glob("*.py"):
         text = path.read_text()
-        for name in ("choices", "decode", "engine", "tool"):
-            assert f"from ..{name} " not in text and f"import {name}" not in text
+        for name in ("choices", "decode", "engine", "api"):
+            assert f"from ..{name} " not in text and f"..{name}" not in text and f"import {name}" not in text

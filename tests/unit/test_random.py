@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import harness
-from bpfduet import bind, spec
-from bpfduet.model import Field, MapInfo
+from bpfduet.spec import bind, read
+from bpfduet.spec.types import Field, MapInfo
 
 INTEGERS = ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "bool"]
 VALUES = {"small": {"ZERO": 0, "ONE": 1, "MINUS": -1, "big one": 4294967295, "UNO": 1},
@@ -77,7 +77,7 @@ def leaves(fields: Tuple[Field, ...], before: str = "") -> Iterator[Tuple[str, F
 
 def formats_of(field: Field) -> List[str]:
     """The formats that a field can be shown in."""
-    return [kind for kind in spec.FORMATS if bind._unfit(kind, field) is None]
+    return [kind for kind in read.FORMATS if bind._unfit(kind, field) is None]
 
 
 def part_of(path: str) -> str:
@@ -111,7 +111,7 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
         if kind == "wall":
             column["zone"] = draw(st.sampled_from(["local", "utc"]))
         if kind == "duration":
-            column["unit"] = draw(st.sampled_from(list(spec.UNITS)))
+            column["unit"] = draw(st.sampled_from(list(read.UNITS)))
         if kind == "elapsed":
             column["since"] = draw(st.sampled_from(["first", "start"] if events else ["start"]))
         if kind == "percent":
@@ -363,7 +363,7 @@ def documents(draw: Any, tools: Any, arguments: Any) -> harness.Document:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tool.toml"
         path.write_text(toml({"summary": "A tool", "values": VALUES, **data}))
-        bound = bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+        bound = bind.bind(read.load(path, harness.COMMON), types, "1.0")
     return {"bound": bound, "argv": draw(arguments), "clock": draw(clocks),
             "env": {"TZ": draw(st.sampled_from(["UTC", "Europe/Berlin", "XXX-5:30"]))},
             "steps": steps}

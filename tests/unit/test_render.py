@@ -12,7 +12,8 @@ from typing import List
 import pytest
 
 import harness
-from bpfduet import bind, regex, spec, text
+from bpfduet import escape
+from bpfduet.spec import bind, read, regex
 
 
 def printed(bound: harness.Bound, argv: List[str], steps: List[harness.Step]) -> bytes:
@@ -59,7 +60,7 @@ def strings(folder: Path, kind: str, size: int) -> harness.Bound:
                     'type = "string"\nhelp = "x"\nmatch = { field = "s", how = "regex" }\n')
     types = harness.types([harness.map_info("events", "ringbuf", None, None)], {},
                           events=[("s", f"char[{size}]")])
-    return bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+    return bind.bind(read.load(path, harness.COMMON), types, "1.0")
 
 
 NOT_PRINTABLE = [(0x00, 0x1f), (0x7f, 0x9f), (0x200b, 0x200f), (0x2028, 0x202e), (0x2060, 0x206f),
@@ -84,7 +85,7 @@ def test_every_code_point(tmp_path: Path) -> None:
     for block, record, line in zip(blocks, records, lines):
         expected = b"".join(map(shown_as, block))
         # no comparison for pytest to explain: that takes it long
-        assert {line, text.escape(record)} <= {expected}, f"one of the points from {block[0]:#x}"
+        assert {line, escape.escape(record)} <= {expected}, f"one of the points from {block[0]:#x}"
 
 
 @pytest.mark.parametrize("raw, shown, in_json", [
@@ -107,7 +108,7 @@ def test_escapes(tmp_path: Path, raw: bytes, shown: bytes, in_json: bytes) -> No
     assert printed(bound, [], steps) == b"S\n%b\n" % shown
     assert printed(bound, ["--format=json"], steps) == \
         b'{"type":"event","tool":"strings","data":{"s":"%b"}}\n' % in_json
-    assert text.escape(raw) == shown
+    assert escape.escape(raw) == shown
 
 
 @pytest.mark.parametrize("raw, path", [

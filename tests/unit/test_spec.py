@@ -9,8 +9,8 @@ from typing import Dict
 import pytest
 
 import harness
-from bpfduet import bind, spec, tables
-from bpfduet.model import Types
+from bpfduet.spec import bind, names, read
+from bpfduet.spec.types import Types
 
 EVENTS = """\
 summary = "A tool"
@@ -71,7 +71,7 @@ def _load(tmp_path: Path):
     def load(text: str, types: Types = TYPES) -> Dict[str, object]:
         path = tmp_path / "tool.toml"
         path.write_text(text)
-        return bind.bind(spec.load(path, harness.COMMON), types, "1.0")
+        return bind.bind(read.load(path, harness.COMMON), types, "1.0")
     return load
 
 
@@ -112,7 +112,7 @@ BAD = [
     (column('when = ["!interval"]'), 14,
      "this tool has no option 'interval': its kernel half lacks what that needs"),
     (EVENTS.replace('help = "first"', 'help = "first"\ntype = "bool"'), 7,
-     "'type' cannot be 'bool'; it is one of " + ", ".join(spec.OPTION_TYPES)),
+     "'type' cannot be 'bool'; it is one of " + ", ".join(read.OPTION_TYPES)),
     (EVENTS.replace('help = "first"\n', ""), 3, "'help' is missing in [option]"),
     (EVENTS.replace('short = "a"', 'short = "ab"'), 5, "'short' must be one letter or digit"),
     (EVENTS.replace('"first"', '"first"\nconfig = "maks"'), 7,
@@ -236,7 +236,7 @@ def test_bad_spec(load, tmp_path, text, line, sentence):
     """File, line, what is wrong and what was meant."""
     types = Types(TYPES.maps, TYPES.configs, TYPES.events,
                   frozenset(["enter_open", "enter_read", "exit_open"]))
-    with pytest.raises(spec.SpecError) as caught:
+    with pytest.raises(read.SpecError) as caught:
         load(text, types)
     place, _, rest = str(caught.value).partition(": ")
     assert place == f"{tmp_path}/tool.toml:{line}"
@@ -245,16 +245,16 @@ def test_bad_spec(load, tmp_path, text, line, sentence):
 
 def test_missing_file(tmp_path):
     """No file is an error of the same form."""
-    with pytest.raises(spec.SpecError, match=r"no\.toml:1: No such file"):
-        spec.load(tmp_path / "no.toml", harness.COMMON)
+    with pytest.raises(read.SpecError, match=r"no\.toml:1: No such file"):
+        read.load(tmp_path / "no.toml", harness.COMMON)
 
 
 def test_not_utf8(tmp_path):
     """Nor is what is no text, and the line is that of the bad byte."""
     path = tmp_path / "bad.toml"
     path.write_bytes(b'summary = "x"\n# \xff\n')
-    with pytest.raises(spec.SpecError, match=r"bad\.toml:2: not UTF-8"):
-        spec.load(path, harness.COMMON)
+    with pytest.raises(read.SpecError, match=r"bad\.toml:2: not UTF-8"):
+        read.load(path, harness.COMMON)
 
 
 def test_defaults_are_filled_in(load):
@@ -309,7 +309,7 @@ def test_numbers_fit_json(load):
 def test_command_line_needs_no_compiler(load, tmp_path):
     """--help and options are the same before and after anything is compiled."""
     bound = load(EVENTS)
-    early = bind.command_line(spec.load(tmp_path / "tool.toml", harness.COMMON), TYPES.configs, "1.0")
+    early = bind.command_line(read.load(tmp_path / "tool.toml", harness.COMMON), TYPES.configs, "1.0")
     assert early == {key: bound[key] for key in early}
 
 
@@ -345,15 +345,15 @@ Options:
 
 def test_tables():
     """Names and numbers of each table that everybody knows."""
-    assert tables.errnos()["ENOENT"] == 2
-    assert tables.by_number(tables.errnos())["35"] == "EDEADLK"
-    assert tables.by_number(tables.errnos())["95"] == "EOPNOTSUPP"
-    assert tables.errnos()["ENOTSUP"] == 95
-    assert tables.errnos()["ERESTARTSYS"] == 512
-    assert tables.signals()["SIGTERM"] == 15
-    assert tables.by_number(tables.signals())["17"] == "SIGCHLD"
-    assert tables.capabilities()["CAP_SYS_ADMIN"] == 21
-    assert tables.capabilities()["CAP_CHECKPOINT_RESTORE"] == 40
-    syscalls = tables.syscalls()
+    assert names.errnos()["ENOENT"] == 2
+    assert names.by_number(names.errnos())["35"] == "EDEADLK"
+    assert names.by_number(names.errnos())["95"] == "EOPNOTSUPP"
+    assert names.errnos()["ENOTSUP"] == 95
+    assert names.errnos()["ERESTARTSYS"] == 512
+    assert names.signals()["SIGTERM"] == 15
+    assert names.by_number(names.signals())["17"] == "SIGCHLD"
+    assert names.capabilities()["CAP_SYS_ADMIN"] == 21
+    assert names.capabilities()["CAP_CHECKPOINT_RESTORE"] == 40
+    syscalls = names.syscalls()
     assert (syscalls["read"], syscalls["openat"], syscalls["openat2"]) == (0, 257, 437)
     assert len(set(syscalls.values())) == len(syscalls)

@@ -28,9 +28,11 @@ from pathlib import Path
 from typing import (Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set,
                     Tuple)
 
-from .. import bind, kernel_headers, late_constants, spec
+from .. import kernel_headers
+from . import late_constants
+from ..spec import bind, read
 from ..errors import Error, SpecError
-from ..model import Config
+from ..spec.types import Config
 from ..paths import COMMON, HEADERS, VERSION
 from . import FLAGS, FORMAT, complaints, explain, module as modules, usdt
 from .btf import describe_maps
@@ -156,7 +158,7 @@ class _Compilation:
 
     def object(self) -> bytes:
         """The object file. Raises Error, SpecError, NotCovered."""
-        bound_to = spec.load(self._source.with_name(
+        bound_to = read.load(self._source.with_name(
             self._source.name[:-len(".bpf.c")] + ".toml"), COMMON)
         plans = self._plans()
         for plan in plans[:-1]:
@@ -183,7 +185,7 @@ class _Compilation:
         os.write(2, said.encode())
         raise self._failure()
 
-    def _made(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+    def _made(self, plan: late_constants.Plan, bound_to: read.Spec) -> bytes:
         return kernel_headers.without_kallsyms(lambda: self._compiled(plan, bound_to))
 
     def load(self, off: Sequence[str], pinned: Dict[str, str]) -> bytes:
@@ -229,7 +231,7 @@ class _Compilation:
                   for name, value in self._values.items() if name not in plan.late]
         return flags, marks
 
-    def _compiled(self, plan: late_constants.Plan, bound_to: spec.Spec) -> bytes:
+    def _compiled(self, plan: late_constants.Plan, bound_to: read.Spec) -> bytes:
         from bcc.libbcc import lib
         flags, marks = self._flags(plan)
         module = self._module(plan.text, flags)

@@ -25,8 +25,8 @@ MAX_SOURCE = 4 << 20    # of a kernel half, in bytes
 # How long to wait for another process that compiles the same: it may have been stopped.
 PATIENCE_S, LOOK_S = 30.0, 0.01
 _TRACEPOINT = re.compile(r"\b(?:TRACEPOINT_PROBE\s*\(\s*|tracepoint__)(\w+?)(?:\s*,\s*|__)(\w+)")
-# Modules that only run or show what was compiled: they decide nothing about it.
-_OF_RUNS = {"show.py", "watch.py", "ways.py"}
+# Packages that only run or show what was compiled: they decide nothing about it.
+_OF_RUNS = {"commands", "plain"}
 _CPUS = Path("/sys/devices/system/cpu/possible")
 
 
@@ -180,8 +180,8 @@ def _of_the_kernel(whole: str) -> List[Path]:
 def _code() -> List[Path]:
     """This package's, and its tables, as far as they decide about objects."""
     package = Path(__file__).parents[1]
-    return sorted(path for path in [*package.glob("**/*.py"), *package.glob("data/*")]
-                  if path.name not in _OF_RUNS and path.parent.name != "plain")
+    return sorted(path for path in [*package.glob("**/*.py"), *package.glob("spec/data/*")]
+                  if path.parent.name not in _OF_RUNS)
 
 
 def _compilers() -> List[Path]:

@@ -6,7 +6,7 @@ import ctypes as ct
 import re
 from typing import Any, Dict, Iterable
 
-from ..model import LOCK_TYPE, MAP_TYPES, Field, MapInfo, Types
+from ..spec.types import LOCK_TYPE, MAP_TYPES, Field, MapInfo, Types
 from ..paths import HEADERS
 from .module import Table
 

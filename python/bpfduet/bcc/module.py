@@ -6,7 +6,7 @@ import ctypes as ct
 import struct
 from typing import Any, Dict, Iterable, NamedTuple, Tuple
 
-from ..model import MAP_TYPES
+from ..spec.types import MAP_TYPES
 
 # Maps of maps: nothing here fills them.
 _OUTER_MAPS = ("array_of_maps", "hash_of_maps")

@@ -20,7 +20,7 @@ from . import kept, quick
 from .objects import BCC_SECTION, section
 
 if TYPE_CHECKING:
-    from ..choices import Choices
+    from .choices import Choices
     from . import usdt
 
 # Set by the engine when it starts the command again: the descriptor of what the kernel has said.
@@ -42,7 +42,8 @@ def run(name: str, argv: Sequence[Argument]) -> int:
     entry = kept.entry_of(source)
     raw = entry.read() if entry else None
     if raw is None or log is not None or _depends_on_options(raw):
-        from .. import choices, say     # late: they are most of what a start has to read
+        from .. import say         # late: they are most of what a start has to read
+        from . import choices
         from .complaints import check
         try:
             check(source)
@@ -177,7 +178,7 @@ def object_for(source: Path, argv: Sequence[Argument]) -> bytes:
     raw = entry.read() if entry else None
     if raw is not None and not _depends_on_options(raw):
         return raw
-    from .. import choices
+    from . import choices
     from .complaints import check
     check(source)
     return _made(source, entry, raw, choices.Choices(source, argv))
@@ -247,7 +248,7 @@ def _read_log(log: str) -> str:
 
 def explain(source: Path, argv: Sequence[Argument], said: str) -> NoReturn:
     """Raise Error that says why the kernel has refused the object of ``object_for()``."""
-    from ..choices import Choices
+    from .choices import Choices
     _explain(source, kept.entry_of(source), Choices(source, argv), said)
 
 

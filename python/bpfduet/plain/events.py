@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Dict
 
-from ..regex import Regex
-from ..spec import Spec
+from ..spec.regex import Regex
+from ..spec.read import Spec
 from .formats import Clock, Column, json_value, line
 from .options import Options
 from .records import Value, cut, least_size, path_of, record_of, strings, walk

@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from ..spec import UNITS, Spec
-from ..tables import TABLES
+from ..spec.read import UNITS, Spec
+from ..spec.names import TABLES
 from .options import Options
 from .records import Value, cut, path_of, strings, type_at, walk
 from .safe import shown

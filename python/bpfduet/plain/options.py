@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set
 
 from ..errors import UsageError
-from ..regex import Regex
+from ..spec.regex import Regex
 
 Option = Dict[str, Any]
 

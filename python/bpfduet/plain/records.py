@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, Iterator, List, Tuple
 
 from ..errors import Error
-from ..model import LOCK_TYPE
+from ..spec.types import LOCK_TYPE
 
 Value = Any     # int, bool, bytes, a list or a dict of these
 

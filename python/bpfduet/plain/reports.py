@@ -10,9 +10,9 @@ from typing import Any, Dict, Iterator, List, Tuple
 import bcc
 
 from ..errors import UsageError
-from ..model import LOCK_TYPE
+from ..spec.types import LOCK_TYPE
 from ..say import say
-from ..spec import Spec
+from ..spec.read import Spec
 from . import stacks
 from .formats import Clock, Column, json_value, line
 from .options import Options

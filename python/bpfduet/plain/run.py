@@ -16,11 +16,12 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import bcc
 
-from .. import bind, features, kernel_headers, spec
+from .. import features, kernel_headers
+from ..spec import bind, read
 from ..bcc import FLAGS
 from .cgroup import Command, identify
 from ..errors import Error, UsageError
-from ..late_constants import configs_of, define
+from ..bcc.late_constants import configs_of, define
 from ..paths import COMMON, HEADERS, VERSION
 from ..say import complain, say
 from . import options, places
@@ -43,7 +44,7 @@ class Run:
             self._text = source.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise Error(f"cannot read '{source}': {error}") from error
-        self._spec = spec.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON)
+        self._spec = read.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON)
         self._configs = configs_of(self._text)
         self._bound = bind.command_line(self._spec, self._configs, VERSION)
         self._options = options.Options()
@@ -127,7 +128,7 @@ class Run:
 
     def _settings(self, entry: Dict[str, Any]) -> Dict[str, str]:
         """What the spec says of a program's place; nothing of what hangs on options not given."""
-        filled = {key: self._options.fill(entry[key]) for key in spec.PLACE_KEYS if key in entry}
+        filled = {key: self._options.fill(entry[key]) for key in read.PLACE_KEYS if key in entry}
         return {key: text for key, text in filled.items() if text}
 
     def _flags(self, off: List[str]) -> List[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import helptext
-from .model import (ARRAY_TYPES, HASH_TYPES, PERCPU_TYPES, TRANSPORTS, Config, Field, MapInfo,
+from .types import (ARRAY_TYPES, HASH_TYPES, PERCPU_TYPES, TRANSPORTS, Config, Field, MapInfo,
                     Types, find_field, int_range)
-from .errors import UsageError
-from .spec import Option, Place, Source, Spec, Table, did_you_mean
-from .tables import TABLES, by_number
-from .values import parse as parse_value
+from ..errors import UsageError
+from .read import Option, Place, Source, Spec, Table, did_you_mean
+from .names import TABLES, by_number
+from .defaults import parse as parse_value
 
 FORM = 1
 _I64 = int_range("int", 8)

@@ -14,12 +14,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .bcc import FLAGS, complaints, start
-from .bcc.objects import BCC_SECTION, section
-from .errors import Error
-from .features import check_privileges, tracefs
-from .paths import HEADERS, ROOT, TOOLS
-from .say import say
+from ..bcc import FLAGS, complaints, start
+from ..bcc.objects import BCC_SECTION, section
+from ..errors import Error
+from ..features import check_privileges, tracefs
+from ..paths import HEADERS, ROOT, TOOLS
+from ..say import say
 
 WIDTH = 160     # of what is no terminal
 KINDS = ("c", "bytecode")
@@ -145,8 +145,8 @@ def _vmlinux(folder: Path) -> Path:
     """Where vmlinux.h is: the build's, or one made of the running kernel's BTF."""
     if (ROOT / "build/vmlinux.h").exists():
         return ROOT / "build"
-    from .kernel_headers import VMLINUX
-    from .kernel_headers.kernel import dump_btf
+    from ..kernel_headers import VMLINUX
+    from ..kernel_headers.kernel import dump_btf
     (folder / "vmlinux.h").write_text(dump_btf(VMLINUX))
     return folder
 

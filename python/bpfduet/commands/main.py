@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Callable, Dict, List
 
-from .bcc import start
-from .errors import Error, SpecError
-from .paths import COMMON, HEADERS, TOOLS, VERSION, names
-from .say import complain, say
+from ..bcc import start
+from ..errors import Error, SpecError
+from ..paths import COMMON, HEADERS, TOOLS, VERSION, names
+from ..say import complain, say
 
 # What a command needs is loaded by that command: `run` is to start fast.
 
@@ -30,7 +30,7 @@ def list_tools(arguments: List[str]) -> int:
     """what there is, a line each"""
     if arguments:
         return usage(f"unexpected argument '{arguments[0]}'")
-    from .spec import load
+    from ..spec.read import load
     for name in names():
         spec = load(TOOLS / f"{name}.toml", COMMON)
         print(f"{name:<15} {spec.data['summary']}")
@@ -40,7 +40,7 @@ def list_tools(arguments: List[str]) -> int:
 def headers(arguments: List[str]) -> int:
     """[--make DIR] [--for FILE]: where BCC's kernel headers come from"""
     import getopt
-    from . import kernel_headers
+    from .. import kernel_headers
     try:
         given, rest = getopt.getopt(arguments, "", ["make=", "for="])
     except getopt.GetoptError as error:

@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError:     # before Python 3.11
     import tomli as tomllib  # type: ignore[no-redef]
 
-from .errors import SpecError
+from ..errors import SpecError
 
 FORMATS = (
     "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",

@@ -9,10 +9,10 @@ import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-from . import libbpf
-from .engine import Engine
-from .errors import Error
-from .features import tracefs
+from .. import libbpf
+from ..engine import Engine
+from ..errors import Error
+from ..features import tracefs
 
 # enum of linux/btf.h
 _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _CONST, _FUNC = 2, 3, 4, 5, 6, 7, 10, 12

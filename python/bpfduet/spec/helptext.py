@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Dict, List
 
-from .tables import syscalls
+from .names import syscalls
 
 _WIDTH = 79
 _COLUMN = 28

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import List
 
-from .paths import find
+from ..paths import find
 
 COMMAND = "bpfduet run"
 HELP = """Usage: bpfduet run TOOL|FILE.bpf.c [OPTIONS] [-- COMMAND [ARGUMENT...]]
@@ -26,7 +26,7 @@ Run a tool through BCC. 'bpfduet run TOOL --help' shows the options of a tool.
 
 def run(arguments: List[str]) -> int:
     """The command line behind ``bpfduet run``, which begins with an option."""
-    from .command import usage
+    from .main import usage
     first, given, value = arguments[0].partition("=")
     if first in ("--help", "-h") and not given:
         sys.stdout.write(HELP)
@@ -47,7 +47,7 @@ def run(arguments: List[str]) -> int:
     if first == "--show":
         return show.show(kind, source)
     if first == "--plain":
-        from .plain.run import run as run_plain
+        from ..plain.run import run as run_plain
         return run_plain(source, rest[1:])
     from . import watch
     return watch.watch(source, rest)

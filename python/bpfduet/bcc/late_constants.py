@@ -13,10 +13,10 @@ import re
 import sys
 from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Set
 
-from .errors import Error
-from .kernel_headers.text import NOISE
-from .model import Config
-from .paths import HEADERS
+from ..errors import Error
+from ..kernel_headers.text import NOISE
+from ..spec.types import Config
+from ..paths import HEADERS
 
 # The dialect's declarations: (shared, type, name, default), (shared, name, size)
 CONFIG = re.compile(r"^\s*(DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;",

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from .environment import given_environment
-from .errors import Error
-from .paths import HEADERS, ROOT
-from .say import say
+from ..environment import given_environment
+from ..errors import Error
+from ..paths import HEADERS, ROOT
+from ..say import say
 
 # Editors write in several steps; the last one was so long ago.
 QUIET_S = 0.1

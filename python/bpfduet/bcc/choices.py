@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from . import bind, features, spec
-from .engine import Engine
+from .. import features
+from ..spec import bind, read
+from ..engine import Engine
 from .late_constants import configs_of
-from .paths import COMMON, VERSION
+from ..paths import COMMON, VERSION
 
 Value = Union[int, bytes]
 
@@ -28,7 +29,7 @@ class Choices:
         self.source = source
         self._configs = configs_of(source.read_text())
         self.bound = bind.command_line(
-            spec.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON),
+            read.load(source.with_name(source.name[:-len(".bpf.c")] + ".toml"), COMMON),
             self._configs, VERSION)
         self._engine = Engine.of_spec(_checkable(self.bound))
         self.reply = self._engine.parse([os.fsencode(argument) for argument in argv])
@@ -94,7 +95,7 @@ class Choices:
     def place(self, program: Dict[str, Any]) -> Dict[str, str]:
         """What the spec says of a program's place; without what hangs on options not given."""
         settings = {key: program[key] for key in ("direction",) if key in program}
-        for key in spec.PLACE_KEYS:
+        for key in read.PLACE_KEYS:
             value, complete = self.fill(program.get(key, ""))
             if complete and value:
                 settings[key] = value

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
-from .model import LOCK_TYPE, MAP_TYPES, Config, Field, MapInfo, Types
+from .types import LOCK_TYPE, MAP_TYPES, Config, Field, MapInfo, Types
 
 _MODIFIERS = ("TYPEDEF", "CONST", "VOLATILE", "RESTRICT", "TYPE_TAG")
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Sequence, Union
 
-from .errors import UsageError
+from ..errors import UsageError
 from .regex import Regex
-from .text import escape
+from ..escape import escape
 
 Value = Union[int, bytes]
 Bound = Dict[str, Any]
