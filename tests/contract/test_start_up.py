@@ -773,7 +773,7 @@ def test_constants_filled_in_are_as_compiled(cache: Path) -> None:
     script = f"""
 import struct, sys
 sys.path.insert(0, {str(ROOT / "python")!r})
-from bcc.libbcc import lib
+from bpfduet.bcc.libbcc import library
 from bpfduet import paths
 from bpfduet.bcc import child, module
 compilation = child._Compilation(paths.TOOLS / "opensnoop.bpf.c", {{}}, {{}})
@@ -783,8 +783,8 @@ others = range(child._MARK, child._MARK + len(compilation._pinned))
 # more than 32 bits: clang loads smaller ones by another instruction
 constants = {{name: number << 40 | 1 for number, name in enumerate(sorted(plan.late), 1)}}
 values = [f"-DDUET_LATE_{{name}}=,{{value}}ULL" for name, value in constants.items()]
-late = module.describe(lib, compilation._module(plan.text, flags), marks, others)
-plain = module.describe(lib, compilation._module(plan.text, flags + values), {{}}, others)
+late = module.describe(library(), compilation._module(plan.text, flags), marks, others)
+plain = module.describe(library(), compilation._module(plan.text, flags + values), {{}}, others)
 read = {{name for one in late.functions for _, name in one.late}}
 assert {{"filter_pid", "filter_comm_1", "failed_only", "flag_mask"}} <= read, read
 for one, other in zip(late.functions, plain.functions):

@@ -37,6 +37,7 @@ from ..paths import COMMON, HEADERS, VERSION
 from . import FLAGS, FORMAT, complaints, explain, module as modules, usdt
 from .btf import describe_maps
 from .layouts import described_types, pinned_sets
+from .libbcc import library
 from .module import Compiled, NotCovered
 from .objects import BCC_SECTION, SPEC_SECTION, Code, MapDefinition, write
 from .programs import programs_of
@@ -150,10 +151,10 @@ class _Compilation:
     def _plans(self) -> List[late_constants.Plan]:
         """What to try; all is ready for BCC."""
         self._find_headers()
-        plans = [late_constants.plan(self._text, self._headers, {}, own) for own in (True, False)]
+        plans = [late_constants.plan(self._text, self._headers, own) for own in (True, False)]
         if plans[0] == plans[1]:        # the text has no constants of its own
             del plans[0]
-        import bcc.libbcc   # once for all plans  # noqa: F401  # pylint: disable=unused-import
+        library()       # once for all plans
         return plans
 
     def object(self) -> bytes:
@@ -191,7 +192,7 @@ class _Compilation:
     def load(self, off: Sequence[str], pinned: Dict[str, str]) -> bytes:
         """Have BCC load all programs but those that are ``off``; there is no object then. Raises
         Error for what the kernel refuses."""
-        from bcc.libbcc import lib
+        lib = library()
         self._find_headers()
         values = {**self._values, **{name: explain.open_pinned(path)
                                      for name, path in pinned.items()}}
@@ -232,7 +233,7 @@ class _Compilation:
         return flags, marks
 
     def _compiled(self, plan: late_constants.Plan, bound_to: read.Spec) -> bytes:
-        from bcc.libbcc import lib
+        lib = library()
         flags, marks = self._flags(plan)
         module = self._module(plan.text, flags)
         if not module:
@@ -249,12 +250,10 @@ class _Compilation:
 
     def _module(self, text: str, flags: List[str], debug: int = 0) -> Any:
         """What libbcc makes of a text; None if it does not compile."""
-        from bcc.libbcc import lib
-        modules.declare(lib)
         array = (ct.c_char_p * len(flags))(*map(os.fsencode, flags))
         text = self._before + complaints.numbered(text, str(self._source))
-        return lib.bpf_module_create_c_from_string(text.encode(), debug, array, len(array), True,
-                                                   None)
+        return library().bpf_module_create_c_from_string(text.encode(), debug, array, len(array),
+                                                         True, None)
 
     def _failure(self) -> Error:
         return Error(f"BCC cannot compile {self._source.name}")

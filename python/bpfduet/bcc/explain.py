@@ -8,6 +8,7 @@ import os
 from typing import Any, Sequence
 
 from ..errors import Error
+from .libbcc import library
 
 # BPF_PROG_TYPE_* of what is before the first "/" of a section's name; libbcc finds by a program's
 # name where those of fentry, fexit and lsm belong
@@ -19,8 +20,7 @@ _TYPES = {"tracepoint": 5, "raw_tracepoint": 17, "raw_tp": 17, "fentry": _TRACIN
 
 def open_pinned(path: str) -> int:
     """The descriptor of a pinned map. Raises Error."""
-    from bcc.libbcc import lib
-    fd = int(lib.bpf_obj_get(os.fsencode(path)))
+    fd = int(library().bpf_obj_get(os.fsencode(path)))
     if fd < 0:
         raise Error(f"there is no pinned map at '{path}': {os.strerror(ct.get_errno())}")
     return fd

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
-from typing import AbstractSet, Any, Dict, NamedTuple, Optional, Set
+from typing import AbstractSet, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..errors import Error
 from ..kernel_headers.text import NOISE
@@ -86,12 +85,11 @@ def configs_of(source: str) -> Dict[str, Config]:
 
 
 class Plan(NamedTuple):
-    """A text for the compiler. ``late``: each late constant's value, as 64 bits; ``constants``:
-    what the flags have to set."""
+    """A text for the compiler, and the names of the late constants in it: NAME, or NAME_NUMBER for a
+    word of a string."""
 
     text: str
-    late: Dict[str, int]
-    constants: Dict[str, Any]
+    late: Tuple[str, ...]
 
 
 def placeholder(name: str) -> int:
@@ -117,20 +115,16 @@ def unset_strings(whole: str) -> Dict[str, bytes]:
     return {name: b"\xff" * int(size) for shared, name, size in CONFIG_STR.findall(whole) if shared}
 
 
-def _strings(whole: str, constants: Dict[str, Any]) -> Dict[str, int]:
+def _strings(whole: str) -> List[str]:
     """The words of strings that are read as nothing else, as NAME_NUMBER."""
-    found: Dict[str, int] = {}
+    found: Set[str] = set()
     words = _WORD_OF_STRING.findall(whole)
-    for shared, name, size in CONFIG_STR.findall(whole):
-        if not shared:
-            continue
+    for shared, name, _ in CONFIG_STR.findall(whole):
         uses = len(re.findall(rf"\b{name}\b", whole)) - 1
-        numbers = [int(number) for other, number in words if other == name]
-        value = {**unset_strings(whole), **constants}[name].ljust(int(size), b"\0")
-        if uses == len(numbers):
-            found.update({f"{name}_{number}": int.from_bytes(value[8 * number:][:8], sys.byteorder)
-                          for number in numbers})
-    return found
+        numbers = [number for other, number in words if other == name]
+        if shared and uses == len(numbers):
+            found.update(f"{name}_{number}" for number in numbers)
+    return sorted(found)
 
 
 def _spelled(text: str, names: AbstractSet[str]) -> str:
@@ -140,13 +134,9 @@ def _spelled(text: str, names: AbstractSet[str]) -> str:
     return _PARTS.sub(put, text)
 
 
-def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
+def plan(text: str, headers: str, own: bool) -> Plan:
     """What is filled in late of a program: constants of its ``headers``, and those of the text,
-    its ``own``.
-
-    ``constants`` are the values that are set. A constant of whose default the text does not say a
-    number is late only if it is set.
-    """
+    its ``own``. A constant of whose default the text does not say a number is not late."""
     headers, plain = NOISE.sub(" ", headers), NOISE.sub(" ", text)
     known = {name: default for shared, _, name, default in CONFIG.findall(headers) if shared}
     names = set(_LATE.findall(headers + plain)) & known.keys()
@@ -159,11 +149,6 @@ def plan(text: str, headers: str, constants: Dict[str, Any], own: bool) -> Plan:
     lines = [line for line in (headers if own else headers + plain).splitlines()
              if named.search(line)]
     bare = named.findall(_NO_USES.sub(" ", "\n".join(lines)))
-    values = {name: constants.get(name, number(known[name]))
-              for name in sorted(names.difference(bare))}
-    late = {name: int(value) & (1 << 64) - 1 for name, value in values.items()
-            if value is not None}
-    strings = _strings(headers + plain, constants)
-    seen = late.keys() | {word.rpartition("_")[0] for word in strings}
-    return Plan(_spelled(text, late.keys()) if own else text, {**late, **strings},
-                {name: value for name, value in constants.items() if name not in seen})
+    late = {name for name in names.difference(bare) if number(known[name]) is not None}
+    return Plan(_spelled(text, late) if own else text,
+                (*sorted(late), *_strings(headers + plain)))

@@ -2,15 +2,25 @@
 """The types of a module's maps and records, as libbcc describes them."""
 from __future__ import annotations
 
-import ctypes as ct
+import json
 import re
-from typing import Any, Dict, Iterable
+from dataclasses import replace
+from typing import Any, Dict, Iterable, List, NamedTuple
 
 from ..spec.types import LOCK_TYPE, MAP_TYPES, Field, MapInfo, Types
 from ..paths import HEADERS
-from .module import Table
+from .module import NotCovered, Table
 
 _PINNED_SET = re.compile(r"^DUET_PINNED_SET\((\w+)\)", re.MULTILINE)
+# kind, bytes, elements; __int128 is the usual home of an IPv6 address: shown as its bytes
+_SCALARS = {
+    "_Bool": ("bool", 1, 0), "char": ("int", 1, 0), "unsigned char": ("uint", 1, 0),
+    "short": ("int", 2, 0), "unsigned short": ("uint", 2, 0), "wchar_t": ("int", 4, 0),
+    "int": ("int", 4, 0), "unsigned int": ("uint", 4, 0),
+    "long": ("int", 8, 0), "unsigned long": ("uint", 8, 0),
+    "long long": ("int", 8, 0), "unsigned long long": ("uint", 8, 0),
+    "__int128": ("uint", 1, 16), "unsigned __int128": ("uint", 1, 16),
+}
 
 
 def pinned_sets(source: str) -> Dict[str, MapInfo]:
@@ -22,34 +32,65 @@ def pinned_sets(source: str) -> Dict[str, MapInfo]:
     return {name: MapInfo(name, "hash", *number, 1) for name in names}
 
 
-def _field(name: str, offset: int, ctype: Any) -> Field:
-    """A ctypes type, as BCC made it from the compiler's description, as a Field."""
-    if issubclass(ctype, ct.Array):
-        element = ctype._type_
-        if element is ct.c_char:
-            return Field(name, offset, ct.sizeof(ctype), "string")
-        inner = _field(name, offset, element)
-        return Field(name, offset, inner.size, inner.kind, ctype._length_, inner.fields)
-    if ctype.__name__ == LOCK_TYPE:
-        return Field(name, offset, ct.sizeof(ctype), "lock")
-    if issubclass(ctype, (ct.Structure, ct.Union)):
-        members = tuple(_field(entry[0], getattr(ctype, entry[0]).offset, entry[1])
-                        for entry in ctype._fields_ if not entry[0].startswith("__pad_"))
-        return Field(name, offset, ct.sizeof(ctype), "struct", 0, members)
-    if ctype is ct.c_bool:
-        kind = "bool"
-    elif ctype is ct.c_char:
-        kind = "int"
-    else:
-        kind = "int" if ctype(-1).value < 0 else "uint"
-    return Field(name, offset, ct.sizeof(ctype), kind)
+class _Layout(NamedTuple):
+    """A C type: a Field without a name or place, and its alignment."""
+
+    field: Field
+    align: int
+
+
+def _aligned(offset: int, align: int) -> int:
+    return (offset + align - 1) // align * align
+
+
+def _layout(described: Any) -> _Layout:
+    """A type as BCC's JSON has it: a name of C, or [name, members], or [name, members, kind]."""
+    if isinstance(described, str):
+        if described not in _SCALARS:
+            raise NotCovered(f"its maps or records have a '{described}', which nothing here can show")
+        kind, size, count = _SCALARS[described]
+        return _Layout(Field("", 0, size, kind, count), size * max(count, 1))
+    name, members, shape = [*described, "struct"][:3]
+    fields: List[Field] = []
+    offset, most, align = 0, 0, 1
+    for member in members:
+        one = _member(name, member)
+        if shape != "struct_packed":
+            offset, align = _aligned(offset, one.align), max(align, one.align)
+        if not member[0]:       # those of an unnamed struct or union are the outer one's, as in C
+            fields += [replace(inner, offset=offset + inner.offset) for inner in one.field.fields]
+        elif not member[0].startswith("__pad_"):
+            fields.append(replace(one.field, name=member[0], offset=offset))
+        most = max(most, offset + one.field.end)
+        if shape != "union":
+            offset = most
+    size = _aligned(most, align)
+    if name == LOCK_TYPE:
+        return _Layout(Field("", 0, size, "lock"), align)
+    return _Layout(Field("", 0, size, "struct", 0, tuple(fields)), align)
+
+
+def _member(of: str, described: List[Any]) -> _Layout:
+    """[name, type], [name, type, [elements]], [name, type, bits], or an unnamed struct itself."""
+    if len(described) < 3:
+        return _layout(described[1])
+    if len(described) > 3:
+        raise NotCovered(f"'{of}.{described[0]}' is an array of arrays, of which BCC tells one size: "
+                         "make it one array")
+    if isinstance(described[2], str):
+        return _layout(described)
+    if isinstance(described[2], int):
+        raise NotCovered(f"'{of}.{described[0]}' is a bitfield, which no frontend can show; make it a "
+                         "whole integer")
+    one, count = _layout(described[1]), described[2][0]
+    if described[1] == "char":
+        return _Layout(Field("", 0, count, "string"), 1)
+    return one._replace(field=replace(one.field, count=count * max(one.field.count, 1)))
 
 
 def _decoded(description: bytes, name: str) -> Field:
     """A C type in BCC's JSON as a Field."""
-    import json
-    import bcc
-    return _field(name, 0, bcc.BPF._decode_table_type(json.loads(description.decode())))
+    return replace(_layout(json.loads(description)).field, name=name)
 
 
 def described_types(tables: Iterable[Table], pinned: Dict[str, MapInfo]) -> Types:

@@ -54,13 +54,6 @@ class Compiled(NamedTuple):
     license: bytes
 
 
-def declare(lib: Any) -> None:
-    """Tell ctypes of functions of libbcc: bcc declares only those that it calls itself."""
-    lib.bpf_num_tables.argtypes, lib.bpf_num_tables.restype = [ct.c_void_p], ct.c_size_t
-    lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
-    lib.bpf_table_name.restype = ct.c_char_p
-
-
 def _signed(number: int) -> int:
     """The lower 32 bits as an immediate."""
     return int(ct.c_int32(number).value)

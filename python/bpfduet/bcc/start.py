@@ -12,7 +12,8 @@ import select
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union
+from typing import (TYPE_CHECKING, Any, BinaryIO, Dict, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple,
+                    Union)
 
 from ..errors import Error, SpecError, UsageError
 from ..paths import ROOT, find
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Set by the engine when it starts the command again: the descriptor of what the kernel has said.
 EXPLAIN = "BPFDUET_EXPLAIN"
 PYTHON = "/usr/bin/python3"     # the one that has the distribution's bcc
+_SIGKILL = 9        # the module takes an import
 _CHILD = ("import sys; sys.path.insert(0, sys.argv[1]); from bpfduet.bcc import child; "
           "sys.exit(child.main())")
 LOADERS = (ROOT / "build/bin/bpfduet-loader", ROOT.parents[1] / "bin/bpfduet-loader")
@@ -212,26 +214,46 @@ def _kept(source: Path, entry: Optional[kept.Entry], made: _Made) -> bytes:
 
 def _compile(source: Path, made: _Made, **more: object) -> bytes:
     """What a child has BCC make of a source; ``more`` is for it, too. Raises Error."""
-    import subprocess       # late, like all that a kept object does without
-    import tempfile
-    from . import complaints
+    from . import complaints        # late, like all that a kept object does without
     from .child import SPEC
     request = {"source": str(source.absolute()), "parent": os.getpid(),
                "values": {name: value.hex() if isinstance(value, bytes) else int(value)
                           for name, value in made.values.items()},
                "probes": made.probes, **more}
-    with tempfile.TemporaryFile(buffering=0) as noise:
-        done = subprocess.run(
-            [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
-            input=json.dumps(request).encode(), stdout=subprocess.PIPE, stderr=noise, check=False)
-        noise.seek(0)
-        said = noise.read().decode(errors="backslashreplace")
-    if not done.returncode:
-        return done.stdout
-    sentence = done.stdout.decode(errors="surrogateescape")
-    if done.returncode == SPEC:
+    status, out, noise = _child(json.dumps(request).encode())
+    if not status:
+        return out
+    sentence = out.decode(errors="surrogateescape")
+    if status == SPEC:
         raise SpecError(sentence)
-    raise complaints.failure(source, done.returncode, sentence, said)
+    raise complaints.failure(source, status, sentence, noise.decode(errors="backslashreplace"))
+
+
+def _child(request: bytes) -> Tuple[int, bytes, bytes]:
+    """Have a request answered: the child's exit status, negative if a signal has ended it, and what
+    it has written to its standard output and error."""
+    with _memory("request") as asked, _memory("object") as made, _memory("noise") as noise:
+        asked.write(request)
+        asked.seek(0)       # flushes, too
+        # not by subprocess, which takes as long to import as the interpreter to start
+        child = os.posix_spawn(
+            PYTHON, [PYTHON, "-I", "-c", _CHILD, str(Path(__file__).resolve().parents[2])], os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, file.fileno(), number)
+                          for number, file in enumerate((asked, made, noise))])
+        try:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        except BaseException:       # KeyboardInterrupt, most likely
+            os.kill(child, _SIGKILL)
+            os.waitpid(child, 0)
+            raise
+        made.seek(0)
+        noise.seek(0)
+        return status, made.read(), noise.read()
+
+
+def _memory(name: str) -> BinaryIO:
+    """An empty file in memory."""
+    return open(os.memfd_create(f"bpfduet-{name}"), "w+b")
 
 
 # -- why the kernel refuses a source --------------------------------------------------------------

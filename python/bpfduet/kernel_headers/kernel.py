@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -107,6 +105,8 @@ def dump_btf(btf: Path, base: Optional[Path] = None) -> str:
 
     Raises HeadersError if bpftool cannot be run or refuses the file.
     """
+    import shutil       # late: nearly no start needs it
+    import subprocess
     places = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/sbin"
     tool = shutil.which("bpftool", path=places)
     if tool is None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import FrozenSet, List, MutableMapping, Optional, Sequence, Tuple
@@ -79,6 +76,9 @@ def _kheaders(unpack: bool = True) -> Path:
                            "or its module kheaders is not loaded" % KHEADERS)
     if not unpack:
         return KHEADERS
+    import shutil       # late: nearly no start needs it
+    import tarfile
+    import tempfile
     root = cache_folder()
     path = root / ("kernel-" + kernel_key(VMLINUX)) / "kheaders"
     if (path / "include" / "linux" / "kconfig.h").is_file():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import shutil
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -18,6 +16,8 @@ STALE_SECONDS = 3600.0
 
 @functools.lru_cache(maxsize=None)
 def _private_folder() -> Path:
+    import shutil       # late, here and below: nearly no start needs it
+    import tempfile
     path = Path(tempfile.mkdtemp(prefix="bpfduet-headers-"))
     atexit.register(shutil.rmtree, str(path), True)
     return path
@@ -69,6 +69,7 @@ def prune(folder: Path, prefix: str, keep: int) -> None:
     for _, name in [entry for entry in entries if entry[0] < 0] + living[keep:]:
         path = folder / name
         if path.is_dir():
+            import shutil
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
