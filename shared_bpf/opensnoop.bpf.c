@@ -2,7 +2,7 @@
 /*
  * opensnoop: open(), creat(), openat() and openat2() of every process, with their results.
  *
- * One program at the exit of each call suffices: the arguments still are in the
+ * One program at the exits of all calls suffices: the arguments still are in the
  * task's saved registers, and by then the file name has been paged in. So there is
  * no map between entry and exit, and a failed read of the name is rare.
  */
@@ -172,27 +172,13 @@ static __always_inline int returned(long nr, long ret)
 	return opened(ret, filename, flags, dfd);
 }
 
-TRACEPOINT_PROBE(syscalls, sys_exit_open)
-{
-	return returned(__NR_open, args->ret);
-}
-
-TRACEPOINT_PROBE(syscalls, sys_exit_creat)
-{
-	return returned(__NR_creat, args->ret);
-}
-
+/* opensnoop.toml has the others where it is, too: they differ in their numbers alone. */
 TRACEPOINT_PROBE(syscalls, sys_exit_openat)
 {
-	return returned(__NR_openat, args->ret);
+	return returned(args->__syscall_nr, args->ret);
 }
 
-TRACEPOINT_PROBE(syscalls, sys_exit_openat2)
-{
-	return returned(__NR_openat2, args->ret);
-}
-
-/* In place of these where the kernel would skip them. */
+/* In place of it where the kernel would skip it. */
 TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 {
 	long nr = args->id;

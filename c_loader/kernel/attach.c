@@ -647,6 +647,61 @@ static bool run_once(int prog, struct buf *error)
 	return !err;
 }
 
+/* Whether `requires` has a tracepoint that the kernel need not have. */
+static bool is_optional(const struct spec *spec, const char *tracepoint)
+{
+	const char *name;
+	char kind[32];
+	bool optional;
+	size_t i;
+
+	for (i = 0; i < spec->n_requires; i++) {
+		if (requires__split(spec->requires[i], kind, &optional, &name) && optional &&
+		    !strcmp(kind, "tracepoint") && !strcmp(name, tracepoint))
+			return true;
+	}
+	return false;
+}
+
+/* The program of one tracepoint at others, too. */
+static bool attach_also(struct attachments *a, struct bpf_program *prog,
+			const struct probe_kind *kind, const struct program *how,
+			const struct spec *spec, struct buf *error)
+{
+	char category[128];
+	const char *colon;
+	int present;
+	size_t i;
+
+	for (i = 0; i < how->n_also; i++) {
+		colon = strchr(how->also[i], ':');
+		if (!kind->requires || strcmp(kind->requires, "tracepoint") || !colon ||
+		    (size_t)(colon - how->also[i]) >= sizeof(category)) {
+			buf__printf(error,
+				    "it cannot be at '%s' too: the bound spec does not fit its "
+				    "object, build it again",
+				    how->also[i]);
+			return false;
+		}
+		present = requires__present("tracepoint", how->also[i], error);
+		if (present < 0)
+			return false;
+		if (!present && is_optional(spec, how->also[i]))
+			continue;
+		if (!present) {
+			requires__missing("tracepoint", how->also[i], error);
+			return false;
+		}
+		snprintf(category, sizeof(category), "%.*s", (int)(colon - how->also[i]),
+			 how->also[i]);
+		if (!keep_link(a, bpf_program__attach_tracepoint(prog, category, colon + 1))) {
+			buf__printf(error, "at %s: %s", how->also[i], reason(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool attach(struct attachments *a, struct bpf_program *prog, const struct program *how,
 		   const struct places *places, struct setting *s, struct buf *error)
 {
@@ -683,7 +738,8 @@ static bool attach(struct attachments *a, struct bpf_program *prog, const struct
 		return false;
 	case WAY_LIBBPF:
 		if (attachments__add_plain(a, prog))
-			return true;
+			return !how ||
+			       attach_also(a, prog, kind, how, places->options->spec, error);
 		break;
 	}
 	buf__puts(error, reason(errno));

@@ -940,6 +940,7 @@ static void read_program(struct reader *r, const struct json *json, struct progr
 	program->name = need_string(r, json, "name");
 	read_conditions(r, json, "when", &program->when);
 	program->fallback = get_strings(r, json, "fallback", &program->n_fallback);
+	program->also = get_strings(r, json, "also", &program->n_also);
 	program->target = get_string(r, json, "target");
 	program->process = get_string(r, json, "process");
 	program->event = get_string(r, json, "event");

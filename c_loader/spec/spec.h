@@ -189,6 +189,8 @@ struct program {
 	struct conditions when;
 	const char **fallback; /* programs in its place */
 	size_t n_fallback;
+	const char **also; /* further tracepoints where it is, CATEGORY:EVENT */
+	size_t n_also;
 	const char *target; /* BINARY:SYMBOL or BINARY:PROVIDER:PROBE */
 	const char *process; /* PID */
 	const char *event, *frequency, *period; /* of a perf event; Hz, events */

@@ -2,6 +2,7 @@
 """Where a tool cannot run: one sentence with a remedy, exit 1, no traceback, from both alike."""
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -235,6 +236,40 @@ def test_present_probe(tmp_path: Path, frontend: str, requirement: str) -> None:
     source = counting_tool(tmp_path, "needy", [requirement])
     result = own_run(frontend, source, ["--format", "csv", "--", "true"])
     assert (result.status, result.stderr, result.stdout) == (0, b"", b"value\n1\n")
+
+
+@pytest.mark.parametrize("requires, more", [([], ()), (["tracepoint?:bpfduet:missing"], ("bpfduet:missing",))])
+@pytest.mark.parametrize("way", [*FRONTENDS, "plain"])
+def test_one_program_at_several_tracepoints(tmp_path: Path, way: str, requires: List[str],
+                                            more: Tuple[str, ...]) -> None:
+    """It sees the events of all that the kernel has; one that is optional may be missing."""
+    source, args = at_both(tmp_path, requires, more), ["--format", "json", "--", "true"]
+    if way == "plain":
+        result = run_argv([str(ROOT / "bpfduet"), "run", "--plain", str(source), *args])
+    else:
+        result = own_run(way, source, args)
+    assert (result.status, result.stderr, json.loads(result.stdout)["data"][0]["value"]) == (0, b"", 2)
+
+
+@both_frontends
+def test_one_of_several_tracepoints_is_missing(tmp_path: Path, frontend: str) -> None:
+    """That is no smaller matter than the only one."""
+    result = own_run(frontend, at_both(tmp_path, [], ("bpfduet:missing",)))
+    assert result.status == 1
+    assert "does not have the tracepoint bpfduet:missing" in one_sentence(result, "needy")
+
+
+def at_both(folder: Path, requires: List[str], more: Tuple[str, ...]) -> Path:
+    """A tool that counts a process's exec and exit by one program."""
+    source = counting_tool(folder, "needy", requires)
+    spec = source.with_name("needy.toml")
+    also = ", ".join(f'"{place}"' for place in ("sched:sched_process_exit", *more))
+    spec.write_text(spec.read_text() + f'''
+[[program]]
+name = "tracepoint__sched__sched_process_exec"
+also = [{also}]
+''')
+    return source
 
 
 @both_frontends

@@ -58,7 +58,6 @@ def test_command_and_its_cgroup(frontend: str, end: int) -> None:
             assert end == signal.SIGKILL and time.monotonic() < deadline
             time.sleep(0.01)
         if end == signal.SIGKILL:
-            assert group.exists()
             assert run(frontend, "opensnoop", ["--", "true"]).status == 0
         assert not group.exists()
     finally:

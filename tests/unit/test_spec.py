@@ -179,6 +179,10 @@ BAD = [
     (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["exit_open"]\n\n'
      '[[program]]\nname = "enter_read"\nfallback = ["exit_open"]\nwhen = ["alpha"]\n', 20,
      "'enter_open' falls back to 'exit_open' too: 'fallback' and 'when' must be the same"),
+    (EVENTS + '[[program]]\nname = "enter_open"\nalso = ["sched:sched_switch"]\n', 16,
+     "'also' is for programs on tracepoints"),
+    (EVENTS + '[[program]]\nname = "enter_open"\nalso = ["sched_switch"]\n', 16,
+     "'also' must be a tracepoint, CATEGORY:EVENT"),
     (EVENTS + '[[program]]\nname = "enter_open"\ntarget = "{alhpa}:main"\n', 16,
      "there is no option 'alhpa'; did you mean 'alpha'?"),
     (EVENTS + '[[program]]\nname = "enter_open"\nevent = "cpu-cycle"\n', 16,

@@ -95,6 +95,10 @@ class Run:
             self._places.open_counter(counter["map"], self._options.fill(counter["event"]) or "")
         for program in self._programs:
             self._places.attach(program)
+        for entry in self._bound["programs"]:
+            for place in entry.get("also", ()) if entry["name"] not in off else ():
+                if f"tracepoint__{place.replace(':', '__')}" not in off:
+                    self._bpf.attach_tracepoint(tp=place, fn_name=entry["name"])
 
     def _programs_to_leave_out(self) -> List[str]:
         """Programs that this kernel has no probe for, or that these options do not need."""

@@ -160,6 +160,9 @@ class _Binder:
                 if known is not None and name not in known:
                     raise self._spec.error(("program", index, "name"), "the kernel half has no "
                                            f"program '{name}'" + did_you_mean(name, known))
+            if program.get("also") and not program["name"].startswith("tracepoint__"):
+                raise self._spec.error(("program", index, "also"),
+                                       "'also' is for programs on tracepoints")
             for name in program.get("fallback", ()):
                 first = sharing.setdefault(name, program)
                 if any(first.get(key, []) != program.get(key, []) for key in ("fallback", "when")):

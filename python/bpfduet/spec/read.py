@@ -262,6 +262,7 @@ def _strftime(value: Any) -> Optional[str]:
 
 _I64 = (-(1 << 63), (1 << 63) - 1)
 _NAME = _matches(r"[A-Za-z_]\w*", "must be a name: letters, digits and _")
+_TRACEPOINT = _matches(r"\w+:\w+", "must be a tracepoint, CATEGORY:EVENT")
 _PATH = _matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be a field's name, such as 'a' or 'a.b'")
 _LONG = _matches(r"[a-z0-9][a-z0-9_-]+", "must be lower-case letters, digits, - and _, two or more")
 _LETTER = _matches(r"[A-Za-z0-9]?", "must be one letter or digit")
@@ -279,7 +280,7 @@ _BANNER: Dict[str, Check] = {"text": _text, "when": _WHEN, "more": _boolean}
 # What [[program]] says of where a program belongs; texts may hold {option}s.
 PLACE_KEYS = ("target", "process", "event", "frequency", "period", "interface")
 _PROGRAM: Dict[str, Check] = {
-    "name": _NAME, "when": _WHEN, "fallback": _list_of(_NAME),
+    "name": _NAME, "when": _WHEN, "fallback": _list_of(_NAME), "also": _list_of(_TRACEPOINT),
     "direction": _one_of(("ingress", "egress")), **{key: _text for key in PLACE_KEYS},
 }
 _COUNTER: Dict[str, Check] = {"map": _NAME, "event": _text}
