@@ -23,6 +23,24 @@
 #include "bpfduet_pick.h"
 #include "bpfduet_syscalls.h"
 
+/*
+ * libbpf's, but for the first pointer, which is read before: it may be in a struct of the program's
+ * own, as a map's value, which CO-RE would look for in the kernel.
+ */
+#define DUET_CORE_READ(last, step, dst, src, a...) \
+	({ typeof(src) duet_src = (src); ___core_read(last, step, dst, duet_src, a); })
+#undef BPF_CORE_READ_INTO
+#define BPF_CORE_READ_INTO(dst, src, a...) DUET_CORE_READ(bpf_core_read, bpf_core_read, dst, src, a)
+#undef BPF_CORE_READ_STR_INTO
+#define BPF_CORE_READ_STR_INTO(dst, src, a...) \
+	DUET_CORE_READ(bpf_core_read_str, bpf_core_read, dst, src, a)
+#undef BPF_CORE_READ_USER_INTO
+#define BPF_CORE_READ_USER_INTO(dst, src, a...) \
+	DUET_CORE_READ(bpf_core_read_user, bpf_core_read_user, dst, src, a)
+#undef BPF_CORE_READ_USER_STR_INTO
+#define BPF_CORE_READ_USER_STR_INTO(dst, src, a...) \
+	DUET_CORE_READ(bpf_core_read_user_str, bpf_core_read_user, dst, src, a)
+
 #define LICENSE(text) char LICENSE_[] __asm__("LICENSE") SEC("license") = text
 
 /* -- constants set from the command line ---------------------------------- */

@@ -56,6 +56,28 @@ RAW_TRACEPOINT_PROBE(sched_switch)
 	return 0;
 }
 """, "RAW_TRACEPOINT", "raw_tracepoint__sched_switch"),
+    "own_struct": ("""
+struct held { struct task_struct *task; void *head; };
+BPF_HASH(seen, u32, struct held);
+BPF_HASH(counts, u32, u64);
+RAW_TRACEPOINT_PROBE(sched_switch)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct held new = { .task = (struct task_struct *)ctx->args[2] }, *held = seen.lookup(&cpu);
+	char comm[16] = {};
+	int tgid = 0;
+
+	seen.update(&cpu, &new);
+	if (!held)
+		return 0;
+	BPF_CORE_READ_INTO(&tgid, held->task, group_leader, tgid);
+	BPF_CORE_READ_STR_INTO(&comm, held->task, comm);
+	if (tgid == BPF_CORE_READ(held->task, tgid) && comm[0] &&
+	    !BPF_CORE_READ_USER((struct list_head *)held->head, next))
+		counts.increment(BPF_CORE_READ(BPF_CORE_READ(held->task, group_leader), pid));
+	return 0;
+}
+""", "RAW_TRACEPOINT", "raw_tracepoint__sched_switch"),
     "kprobe": ("""
 BPF_HASH(seen, u32, u64);
 KPROBE(vfs_read, struct file *file, char *buf, size_t count)
