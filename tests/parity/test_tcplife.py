@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs("netns")
 TRANSFER = str(WORKLOADS / "transfer")
 COUNT, UP, DOWN = 11, 500 * 1024, 23 * 1024
 CLIENT, SERVER = "a-long-client", "transfer"
-LOOPBACK = {"4": "127.0.0.1", "6": "::1", "m": "127.0.0.1"}
+LOOPBACK = {"4": "127.0.0.1", "p": "127.0.0.1", "6": "::1", "m": "127.0.0.1"}
 MS = rb"\d+\.\d\d"
 MASKS: Masks = {
     "text": [(MS + rb"$", b"MS"), (rb"^\d\d:\d\d:\d\d ", b"WALL     "),
@@ -41,7 +41,7 @@ def ends(watched: Watched, kind: str = "4") -> List[Dict[str, Any]]:
     """Both ends of each connection, the client's first."""
     found = []
     for server, client, server_port, client_port in watched.said:
-        common = {"ip": 4 if kind == "4" else 6, "laddr": LOOPBACK[kind], "raddr": LOOPBACK[kind]}
+        common = {"ip": 4 if kind in "4p" else 6, "laddr": LOOPBACK[kind], "raddr": LOOPBACK[kind]}
         found += [{**common, "pid": client, "comm": CLIENT, "lport": client_port,
                    "rport": server_port, "tx_kb": UP // 1024, "rx_kb": DOWN // 1024},
                   {**common, "pid": server, "comm": SERVER, "lport": server_port,
@@ -95,6 +95,21 @@ def test_server_first(workloads) -> None:
     watched = watch("tcplife", [], transfer("4", "server"), 1)
     same = assert_same(watched, MASKS)
     assert ordered(same["text"].splitlines()[1:]) == ordered(map(line, ends(watched)))
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+@pytest.mark.parametrize("args, owners", [
+    ([], [CLIENT, SERVER]), (["--comm", SERVER], [SERVER]), (["-p", "{pid}"], [SERVER]),
+    (["--comm", CLIENT], [CLIENT])])
+def test_mptcp(workloads, args: List[str], owners: List[str], first: str) -> None:
+    """Its sockets are closed by a worker of the kernel, and are those of who closed the connection.
+    How much a socket carried is MPTCP's business: it may send again what is on its way."""
+    watched = watch("tcplife", args, transfer("p", first), 1, ["text"])
+    lines = assert_same(watched, MASKS, ["text"])["text"].splitlines()[1:]
+    expected = [line(end) for end in ends(watched, "p") if end["comm"] in owners]
+    assert len(expected) == COUNT * len(owners)
+    assert ordered(row.rsplit(None, 3)[0] for row in lines) == \
+        ordered(row.rsplit(None, 3)[0] for row in expected)
 
 
 @pytest.mark.parametrize("args, owners", [

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * transfer KIND COUNT UP DOWN [FIRST [PORT]]: so many TCP connections over loopback, one after the
- * other. KIND is 4, 6, or m: IPv6 sockets that speak IPv4. A child of another name connects to
- * PORT, or any, sends UP bytes and gets DOWN bytes. FIRST is who closes first: "client" (if absent)
- * or "server", or "reset": the server resets the connection. Prints "SERVER_PID CLIENT_PID
- * SERVER_PORT CLIENT_PORT" for each.
+ * other. KIND is 4, 6, m: IPv6 sockets that speak IPv4, or p: MPTCP over IPv4. A child of another
+ * name connects to PORT, or any, sends UP bytes and gets DOWN bytes. FIRST is who closes first:
+ * "client" (if absent) or "server", or "reset": the server resets the connection. Prints
+ * "SERVER_PID CLIENT_PID SERVER_PORT CLIENT_PORT" for each.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static struct sockaddr_in6 address(uint16_t port)
 	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_port = port };
 
 	to4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (kind == '4')
+	if (kind == '4' || kind == 'p')
 		memcpy(&to, &to4, sizeof(to4));
 	else
 		inet_pton(AF_INET6, kind == '6' ? "::1" : "::ffff:127.0.0.1", &to.sin6_addr);
@@ -42,7 +43,8 @@ static struct sockaddr_in6 address(uint16_t port)
 
 static int stream(void)
 {
-	return socket(kind == '4' ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+	return socket(kind == '4' || kind == 'p' ? AF_INET : AF_INET6, SOCK_STREAM,
+		      kind == 'p' ? IPPROTO_MPTCP : 0);
 }
 
 /* The port is at the same place in both kinds of address. */
@@ -96,6 +98,28 @@ static void close_in_order(int fd, bool first)
 	close(fd);
 }
 
+/* MPTCP's sockets are closed by a worker: until there are no others than this end's that listens.
+ */
+static void wait_for_worker(void)
+{
+	char line[256];
+	int state, open;
+	FILE *sockets;
+
+	do {
+		open = 0;
+		sockets = fopen("/proc/net/tcp", "r");
+		check(sockets);
+		while (fgets(line, sizeof(line), sockets)) {
+			if (sscanf(line, " %*d: %*s %*s %x", &state) == 1 && state != TCP_LISTEN &&
+			    state != TCP_TIME_WAIT)
+				open++;
+		}
+		fclose(sockets);
+		usleep(1000);
+	} while (open);
+}
+
 static void client(int server_pid, uint16_t port)
 {
 	struct sockaddr_in6 to = address(port);
@@ -133,6 +157,8 @@ static void serve(int listener)
 	}
 	close_in_order(fd, server_first || reset);
 	check(waitpid(child, &status, 0) == child && !status);
+	if (kind == 'p')
+		wait_for_worker();
 }
 
 int main(int argc, char **argv)
