@@ -248,8 +248,8 @@ static bool print_reports(struct run *run)
 		if (!options__hold(run->options, &report->when))
 			continue;
 		if (report->kind == REPORT_STACKS) {
-			if (!duet_stacks.print(run->stacks, &run->kernel, &run->renderer, report,
-					       now, &run->error))
+			if (!duet_stacks.print(run->stacks, &run->kernel, &run->renderer.sink,
+					       report, now, &run->error))
 				return false;
 			continue;
 		}
