@@ -341,7 +341,7 @@ int bpfduet__close(struct bpfduet *d)
 
 void bpfduet__abandon(const struct bpfduet *d)
 {
-	command__abandon(&d->run.command);
+	run__abandon(&d->run);
 }
 
 uint64_t bpfduet__lost(const struct bpfduet *d, enum bpfduet_loss kind)

@@ -201,8 +201,9 @@ BPFDUET_API int bpfduet__stop(struct bpfduet *duet, bool terminate);
 BPFDUET_API int bpfduet__close(struct bpfduet *duet);
 
 /*
- * End COMMAND at once, from a signal handler; cgroups that it made are left. Everything else ends
- * with the process.
+ * End COMMAND at once and unpin, from a signal handler; cgroups that COMMAND made are left.
+ * Everything else ends with the process, but a filter of tc where that has no links (before Linux
+ * 6.6).
  */
 BPFDUET_API void bpfduet__abandon(const struct bpfduet *duet);
 

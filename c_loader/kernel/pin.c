@@ -63,14 +63,22 @@ bool pins__make(struct pins *pins, const struct bpf_object *obj, const char *fol
 	return true;
 }
 
-void pins__remove(struct pins *pins)
+void pins__abandon(const struct pins *pins)
 {
-	while (pins->n) {
-		unlink(pins->paths[--pins->n]);
-		free(pins->paths[pins->n]);
-	}
+	size_t i;
+
+	for (i = 0; i < pins->n; i++)
+		unlink(pins->paths[i]);
 	if (pins->made)
 		rmdir(pins->folder);
+}
+
+void pins__remove(struct pins *pins)
+{
+	pins__abandon(pins);
+	pins->made = false;
+	while (pins->n)
+		free(pins->paths[--pins->n]);
 	free(pins->paths);
 	free(pins->folder);
 	memset(pins, 0, sizeof(*pins));

@@ -27,5 +27,7 @@ bool pins__make(struct pins *pins, const struct bpf_object *obj, const char *fol
 
 /* Remove the names, and the folder if it was made for them. */
 void pins__remove(struct pins *pins);
+/* The same from a signal handler, at once; memory is left. */
+void pins__abandon(const struct pins *pins);
 
 #endif

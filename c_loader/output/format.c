@@ -274,12 +274,22 @@ static void put_percent(struct buf *out, const struct column *c, const uint8_t *
 		    whole ? 100.0 * (double)part / (double)whole : 0.0);
 }
 
+/* NULs at the end of the field are no strings. */
+static size_t used_length(const char *p, size_t n)
+{
+	while (n && !p[n - 1])
+		n--;
+	return n;
+}
+
 /* Components stand innermost first; an absolute one ends the walk. */
 static void put_path(struct buf *out, const char *p, size_t n, put_fn put)
 {
 	size_t end = 0, start, len;
+	const char *nul;
 	char last = '/';
 
+	n = used_length(p, n);
 	while (end < n) {
 		len = strnlen(p + end, n - end);
 		start = end;
@@ -291,8 +301,8 @@ static void put_path(struct buf *out, const char *p, size_t n, put_fn put)
 		end = n;
 	while (end > 0) {
 		/* p[end] or the end of the field follows a component. */
-		for (start = end; start > 0 && p[start - 1]; start--)
-			;
+		nul = memrchr(p, '\0', end);
+		start = nul ? (size_t)(nul + 1 - p) : 0;
 		if (end > start) {
 			if (last != '/')
 				buf__putc(out, '/');
@@ -303,19 +313,11 @@ static void put_path(struct buf *out, const char *p, size_t n, put_fn put)
 	}
 }
 
-/* NULs at the end of the field are no strings. */
-static size_t args_length(const char *p, size_t n)
-{
-	while (n && !p[n - 1])
-		n--;
-	return n;
-}
-
 static void put_args(struct buf *out, const char *p, size_t n, bool quote, put_fn put)
 {
 	size_t at, len, part;
 
-	n = args_length(p, n);
+	n = used_length(p, n);
 	for (at = 0; at < n; at += len + 1) {
 		len = strnlen(p + at, n - at);
 		if (at)
@@ -359,6 +361,39 @@ static void put_string(struct buf *out, enum format format, bool quote, const st
 		put_args(out, p, n, quote, put);
 	else
 		put(out, p, strnlen(p, n));
+}
+
+const char *format__args(const struct field *field, const uint8_t *base, size_t len, size_t *n)
+{
+	const char *p = raw_string(field, base, len, n);
+
+	*n = used_length(p, *n);
+	return p;
+}
+
+void format__address(struct buf *out, enum format format, const uint8_t *p)
+{
+	if (format == FORMAT_IPV4)
+		put_ipv4(out, p);
+	else if (format == FORMAT_IPV6)
+		put_ipv6(out, p);
+	else
+		put_ip(out, p);
+}
+
+void format__folded(struct buf *out, const char *name, size_t len)
+{
+	size_t n;
+
+	for (;;) {
+		n = strcspn(name, ";") < len ? strcspn(name, ";") : len;
+		buf__escaped(out, name, n);
+		if (n == len)
+			return;
+		buf__puts(out, "\\x3b");
+		name += n + 1;
+		len -= n + 1;
+	}
 }
 
 void format__plain(struct buf *out, enum format format, const struct field *field,
@@ -522,138 +557,4 @@ void formatter__text(struct formatter *f, struct buf *out, const struct shown_co
 		put_number(out, field, v);
 		break;
 	}
-}
-
-static bool is_filling(const struct field *field)
-{
-	return field->name[0] == '_' || !strncmp(field->name, "pad", 3);
-}
-
-static void json_args(struct buf *out, const char *p, size_t n)
-{
-	size_t at, len;
-
-	n = args_length(p, n);
-	buf__putc(out, '[');
-	for (at = 0; at < n; at += len + 1) {
-		len = strnlen(p + at, n - at);
-		if (at)
-			buf__putc(out, ',');
-		buf__json_string(out, p + at, len);
-	}
-	buf__putc(out, ']');
-}
-
-static void json_path(struct buf *out, const char *p, size_t n)
-{
-	struct buf plain = { 0 };
-
-	put_path(&plain, p, n, buf__write);
-	buf__json_string(out, plain.data, plain.len);
-	out->failed |= plain.failed;
-	buf__free(&plain);
-}
-
-/* As the format of the field's column has it. */
-static void json_formatted(struct buf *out, const struct field *field, const uint8_t *base,
-			   size_t len)
-{
-	const uint8_t *p = base + field->offset;
-	const char *s;
-	size_t n;
-
-	switch (field->column->format) {
-	case FORMAT_IPV4:
-		buf__putc(out, '"');
-		put_ipv4(out, p);
-		buf__putc(out, '"');
-		break;
-	case FORMAT_IPV6:
-		buf__putc(out, '"');
-		put_ipv6(out, p);
-		buf__putc(out, '"');
-		break;
-	case FORMAT_IP:
-		buf__putc(out, '"');
-		put_ip(out, p);
-		buf__putc(out, '"');
-		break;
-	case FORMAT_PORT:
-		buf__unsigned(out, ntohs((uint16_t)field__load(field, base, 0)));
-		break;
-	case FORMAT_ARGS:
-		s = raw_string(field, base, len, &n);
-		json_args(out, s, n);
-		break;
-	default:
-		s = raw_string(field, base, len, &n);
-		json_path(out, s, n);
-		break;
-	}
-}
-
-static void json_element(struct buf *out, const struct field *field, const uint8_t *base,
-			 size_t len, uint32_t i)
-{
-	size_t at = field->offset + (size_t)i * field->size;
-	size_t room = len > at ? len - at : 0;
-	uint64_t v;
-
-	switch (field->kind) {
-	case FIELD_STRING:
-		room = room < field->size ? room : field->size;
-		buf__json_string(out, base + at, room ? strnlen((const char *)base + at, room) : 0);
-		break;
-	case FIELD_STRUCT:
-		format__json_object(out, field->fields, field->n_fields, base + at, room);
-		break;
-	case FIELD_BOOL:
-		buf__puts(out, field__load(field, base, i) ? "true" : "false");
-		break;
-	default:
-		v = field__load(field, base, i);
-		put_number(out, field, v);
-		break;
-	}
-}
-
-void format__json_value(struct buf *out, const struct field *field, const uint8_t *base, size_t len)
-{
-	uint32_t i;
-
-	if (field->column) {
-		json_formatted(out, field, base, len);
-		return;
-	}
-	if (!field->count) {
-		json_element(out, field, base, len, 0);
-		return;
-	}
-	buf__putc(out, '[');
-	for (i = 0; i < field->count; i++) {
-		if (i)
-			buf__putc(out, ',');
-		json_element(out, field, base, len, i);
-	}
-	buf__putc(out, ']');
-}
-
-void format__json_object(struct buf *out, const struct field *fields, size_t n, const uint8_t *base,
-			 size_t len)
-{
-	bool first = true;
-	size_t i;
-
-	buf__putc(out, '{');
-	for (i = 0; i < n; i++) {
-		if (is_filling(&fields[i]))
-			continue;
-		if (!first)
-			buf__putc(out, ',');
-		first = false;
-		buf__json_string(out, fields[i].name, strlen(fields[i].name));
-		buf__putc(out, ':');
-		format__json_value(out, &fields[i], base, len);
-	}
-	buf__putc(out, '}');
 }

@@ -2,6 +2,7 @@
 #ifndef BPFDUET_FORMAT_H
 #define BPFDUET_FORMAT_H
 
+#include <string.h>
 #include <time.h>
 
 #include "spec/options.h"
@@ -70,11 +71,19 @@ void formatter__heading(struct formatter *f, struct buf *out, const struct colum
 void format__plain(struct buf *out, enum format format, const struct field *field,
 		   const uint8_t *base, size_t len);
 
-/* Append {"name":value,...} of fields; those that only fill up are left out. */
-void format__json_object(struct buf *out, const struct field *fields, size_t n, const uint8_t *base,
-			 size_t len);
-/* Append one field's value. */
-void format__json_value(struct buf *out, const struct field *field, const uint8_t *base,
-			size_t len);
+/* The strings of an args field, each but the last with its NUL: `n` bytes. */
+const char *format__args(const struct field *field, const uint8_t *base, size_t len, size_t *n);
+
+/* Append an address that lies at p: FORMAT_IPV4, FORMAT_IPV6 or FORMAT_IP. */
+void format__address(struct buf *out, enum format format, const uint8_t *p);
+
+/* Whether a field only fills up. */
+static inline bool format__is_filling(const struct field *field)
+{
+	return field->name[0] == '_' || !strncmp(field->name, "pad", 3);
+}
+
+/* Append a name of a folded stack, whose names ; parts. */
+void format__folded(struct buf *out, const char *name, size_t len);
 
 #endif

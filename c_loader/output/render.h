@@ -3,9 +3,8 @@
 #define BPFDUET_RENDER_H
 
 #include "kernel/entries.h"
-#include "output/format.h"
-
-enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_CSV };
+#include "output/report.h"
+#include "output/sink.h"
 
 /*
  * Turns records, maps and trace lines into output. stdout's bytes are appended to `out`,
@@ -14,12 +13,8 @@ enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_CSV };
 struct renderer {
 	const struct spec *spec;
 	const struct options *options;
-	struct buf *out, *err;
-	enum output output;
-	struct formatter formatter;
-	struct shown_columns columns; /* of events */
+	struct sink sink;
 	struct buf scratch;
-	size_t cell_end; /* where in `out` the last cell of text ended, with its gap */
 	bool has_matches, started;
 };
 
@@ -43,16 +38,5 @@ uint64_t renderer__trace(struct renderer *r, const char *line, size_t len);
 /* One report; `entries` are reordered. */
 void renderer__report(struct renderer *r, const struct report *report, struct entries *entries,
 		      uint64_t now_wall_ns);
-
-/* What stands before and behind a report's entries. */
-void renderer__report_head(struct renderer *r, const struct report *report, uint64_t now_wall_ns);
-void renderer__report_tail(struct renderer *r, const struct report *report);
-
-/* For the reports: one line of a table, and its heading. */
-void renderer__header(struct renderer *r, const struct shown_columns *columns);
-void renderer__cell(struct renderer *r, const struct shown_columns *columns, size_t i,
-		    const uint8_t *base, size_t len);
-/* {"type":TYPE,"tool":TOOL */
-void renderer__json_head(struct renderer *r, const char *type);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/entries.h"
 #include "output/flame.h"
 #include "symbols/symbols.h"
 
@@ -176,26 +177,10 @@ static void fill_side(struct stacks *s, const struct kernel_half *kernel, struct
 	}
 }
 
-/* A name in a folded stack, whose frames ; divides. */
-static void put_folded(struct buf *out, const char *name, size_t len)
-{
-	size_t n;
-
-	for (;;) {
-		n = strcspn(name, ";") < len ? strcspn(name, ";") : len;
-		buf__escaped(out, name, n);
-		if (n == len)
-			return;
-		buf__puts(out, "\\x3b");
-		name += n + 1;
-		len -= n + 1;
-	}
-}
-
 static void add_frame(struct buf *out, char kind, const char *name, size_t len)
 {
 	buf__putc(out, kind);
-	put_folded(out, name, len);
+	format__folded(out, name, len);
 	buf__putc(out, '\0');
 }
 
@@ -281,20 +266,11 @@ static void stack_set__free(struct stack_set *set)
 
 /* -- output ------------------------------------------------------------------------------------ */
 
-static void put_number(struct buf *out, const struct stack_set *set, const struct stack *stack)
+static void put_number(struct buf *out, const struct field *field, const uint8_t *base)
 {
-	if (set->report->value.fields[0].kind == FIELD_INT)
-		buf__signed(out, (int64_t)stack->number);
-	else
-		buf__unsigned(out, stack->number);
-}
+	const struct sink_value value = sink_value__field(field, base);
 
-static void put_field(struct buf *out, const struct field *field, const struct stack *stack)
-{
-	if (field->kind == FIELD_INT)
-		buf__signed(out, (int64_t)field__load(field, stack->key, 0));
-	else
-		buf__unsigned(out, field__load(field, stack->key, 0));
+	sink_value__put_number(out, &value);
 }
 
 static void folded_line(const struct stacks *s, struct buf *out, const struct stack_set *set,
@@ -315,7 +291,7 @@ static void folded_line(const struct stacks *s, struct buf *out, const struct st
 			buf__puts(out, "_[k]");
 	}
 	buf__putc(out, ' ');
-	put_number(out, set, stack);
+	put_number(out, &set->report->value.fields[0], stack->value);
 	buf__putc(out, '\n');
 }
 
@@ -345,97 +321,83 @@ static void stack_lines(const struct stacks *s, struct buf *out, const struct st
 	buf__printf(out, "    %-16s ", "-");
 	buf__escaped(out, stack->comm, stack->comm_len);
 	buf__puts(out, " (");
-	put_field(out, &set->report->stacks.task, stack);
+	put_number(out, &set->report->stacks.task, stack->key);
 	buf__puts(out, ")\n        ");
-	put_number(out, set, stack);
+	put_number(out, &set->report->value.fields[0], stack->value);
 	buf__puts(out, "\n\n");
 }
 
-static void csv_side(struct buf *out, const struct side *side)
+/* What is shown, and how. */
+struct shown_stacks {
+	const struct stacks *how;
+	const struct stack_set *set;
+};
+
+static void draw(struct sink *sink, const struct sink_view *view)
 {
-	size_t start = out->len, i;
-
-	if (side->missed)
-		buf__puts(out, "[missed]");
-	for (i = side->n; i-- > 0;) {
-		put_folded(out, side->names[i], strlen(side->names[i]));
-		if (i)
-			buf__putc(out, ';');
-	}
-	buf__csv_quote(out, start);
-	buf__putc(out, ',');
-}
-
-static void csv_line(struct buf *out, const struct stack_set *set, const struct stack *stack)
-{
-	size_t start = out->len;
-
-	buf__puts(out, set->report->name);
-	buf__csv_quote(out, start);
-	buf__putc(out, ',');
-	start = out->len;
-	buf__escaped(out, stack->comm, stack->comm_len);
-	buf__csv_quote(out, start);
-	buf__putc(out, ',');
-	put_field(out, &set->report->stacks.task, stack);
-	buf__putc(out, ',');
-	csv_side(out, &stack->user);
-	csv_side(out, &stack->kernel);
-	put_number(out, set, stack);
-	buf__putc(out, '\n');
-}
-
-static void json_side(struct buf *out, const char *name, const struct side *side)
-{
+	const struct shown_stacks *shown = view->data;
 	size_t i;
 
-	buf__puts(out, name);
-	if (side->missed) {
-		buf__puts(out, "null");
-		return;
-	}
-	buf__putc(out, '[');
-	for (i = 0; i < side->n; i++) {
-		if (i)
-			buf__putc(out, ',');
-		buf__json_string(out, side->names[i], strlen(side->names[i]));
-	}
-	buf__putc(out, ']');
-}
-
-static void json_object(struct buf *out, const struct stack_set *set, const struct stack *stack)
-{
-	buf__puts(out, "{\"comm\":");
-	buf__json_string(out, stack->comm, stack->comm_len);
-	buf__puts(out, ",\"process\":");
-	put_field(out, &set->report->stacks.process, stack);
-	buf__puts(out, ",\"task\":");
-	put_field(out, &set->report->stacks.task, stack);
-	json_side(out, ",\"kernel\":", &stack->kernel);
-	json_side(out, ",\"user\":", &stack->user);
-	buf__puts(out, ",\"value\":");
-	put_number(out, set, stack);
-	buf__putc(out, '}');
-}
-
-static void print_set(const struct stacks *s, struct renderer *r, const struct stack_set *set)
-{
-	size_t i;
-
-	if (r->output == OUTPUT_CSV)
-		buf__puts(r->out, "report,comm,task,user,kernel,value\n");
-	for (i = 0; i < set->n; i++) {
-		if (r->output == OUTPUT_JSON && i)
-			buf__putc(r->out, ',');
-		if (r->output == OUTPUT_JSON)
-			json_object(r->out, set, &set->list[i]);
-		else if (r->output == OUTPUT_CSV)
-			csv_line(r->out, set, &set->list[i]);
-		else if (s->folded)
-			folded_line(s, r->out, set, &set->list[i]);
+	for (i = 0; i < shown->set->n; i++) {
+		if (shown->how->folded)
+			folded_line(shown->how, sink->out, shown->set, &shown->set->list[i]);
 		else
-			stack_lines(s, r->out, set, &set->list[i]);
+			stack_lines(shown->how, sink->out, shown->set, &shown->set->list[i]);
 	}
+}
+
+static struct sink_value value_of_side(const struct side *side)
+{
+	struct sink_value value = {
+		.kind = VALUE_STACK, .names = side->names, .n = side->n, .missed = side->missed
+	};
+
+	return value;
+}
+
+static void tell(struct sink *sink, const struct sink_view *view)
+{
+	/* In a line the outermost function comes first. */
+	static const struct sink_column list[] = {
+		{ "comm", 1 },	 { "process", 0 }, { "task", 2 },
+		{ "kernel", 4 }, { "user", 3 },	   { "value", 5 }
+	};
+	static const struct sink_columns columns = { list, sizeof(list) / sizeof(list[0]) };
+	const struct shown_stacks *shown = view->data;
+	const struct report *report = view->report;
+	size_t i;
+
+	sink__headings(sink, NULL, &columns);
+	for (i = 0; i < shown->set->n; i++) {
+		const struct stack *stack = &shown->set->list[i];
+		const struct sink_value values[] = {
+			sink_value__bytes(stack->comm, stack->comm_len),
+			sink_value__field(&report->stacks.process, stack->key),
+			sink_value__field(&report->stacks.task, stack->key),
+			value_of_side(&stack->kernel),
+			value_of_side(&stack->user),
+			sink_value__field(&report->value.fields[0], stack->value),
+		};
+
+		sink->ops->row(sink, &columns, values);
+	}
+}
+
+static void show_set(const struct stacks *s, struct sink *sink, const struct stack_set *set,
+		     uint64_t now_wall_ns)
+{
+	const struct shown_stacks shown = { .how = s, .set = set };
+	const struct sink_view view = {
+		.type = "stacks",
+		.shape = SHAPE_ROWS,
+		.report = set->report,
+		.now_wall_ns = now_wall_ns,
+		.data = &shown,
+		.draw = draw,
+		.tell = tell,
+	};
+
+	sink__show(sink, &view);
 }
 
 /* Each graph takes the place of the one before. */
@@ -469,23 +431,23 @@ static bool write_flame(const struct stacks *s, const struct stack_set *set, str
 	return ok;
 }
 
-static void warn_of_names(struct stacks *s, struct renderer *r)
+static void warn_of_names(struct stacks *s, struct sink *sink)
 {
 	if (!s->told_of_kernel && symbols__kernel_hidden(s->symbols)) {
 		s->told_of_kernel = true;
-		buf__puts(r->err,
+		buf__puts(sink->err,
 			  "WARNING: The kernel does not show the addresses of its functions: "
 			  "sysctl kernel.kptr_restrict=1\n");
 	}
 	if (s->told || !symbols__cut(s->symbols))
 		return;
 	s->told = true;
-	buf__puts(r->err, "WARNING: Functions of files or perf maps that are too large have no "
-			  "names.\n");
+	buf__puts(sink->err, "WARNING: Functions of files or perf maps that are too large have no "
+			     "names.\n");
 }
 
 /* `report`'s stacks lie in the map whose size an option sets. */
-static void warn(const struct stacks *s, struct renderer *r, const struct stack_set *set)
+static void warn(const struct stacks *s, struct sink *sink, const struct stack_set *set)
 {
 	const struct spec *spec = s->options->spec;
 	const char *option = NULL;
@@ -498,13 +460,13 @@ static void warn(const struct stacks *s, struct renderer *r, const struct stack_
 		    !strcmp(spec->options[i].entries, set->report->stacks.map))
 			option = spec->options[i].name;
 	}
-	buf__printf(r->err, "WARNING: %zu stack traces could not be displayed.", set->missing);
+	buf__printf(sink->err, "WARNING: %zu stack traces could not be displayed.", set->missing);
 	if (option)
-		buf__printf(r->err, " Consider increasing --%s.", option);
-	buf__putc(r->err, '\n');
+		buf__printf(sink->err, " Consider increasing --%s.", option);
+	buf__putc(sink->err, '\n');
 }
 
-static bool stacks__print(struct stacks *s, const struct kernel_half *kernel, struct renderer *r,
+static bool stacks__print(struct stacks *s, const struct kernel_half *kernel, struct sink *sink,
 			  const struct report *report, uint64_t now_wall_ns, struct buf *error)
 {
 	struct stack_set set = { .report = report };
@@ -521,13 +483,11 @@ static bool stacks__print(struct stacks *s, const struct kernel_half *kernel, st
 	} else if (s->flame_path) {
 		ok = write_flame(s, &set, error);
 	} else {
-		renderer__report_head(r, report, now_wall_ns);
-		print_set(s, r, &set);
-		renderer__report_tail(r, report);
+		show_set(s, sink, &set, now_wall_ns);
 	}
 	if (ok) {
-		warn(s, r, &set);
-		warn_of_names(s, r);
+		warn(s, sink, &set);
+		warn_of_names(s, sink);
 	}
 	symbols__end_round(s->symbols);
 	stack_set__free(&set);

@@ -3,7 +3,7 @@
 #define BPFDUET_STACKS_H
 
 #include "kernel/load.h"
-#include "output/render.h"
+#include "output/sink.h"
 
 struct stacks;
 
@@ -16,7 +16,7 @@ struct stacks_operations {
 	struct stacks *(*begin)(const struct options *options, struct buf *error);
 	/* Remember the processes of the keys, while they run. To be called at look_ns. */
 	bool (*look)(struct stacks *s, const struct kernel_half *kernel, struct buf *error);
-	bool (*print)(struct stacks *s, const struct kernel_half *kernel, struct renderer *r,
+	bool (*print)(struct stacks *s, const struct kernel_half *kernel, struct sink *sink,
 		      const struct report *report, uint64_t now_wall_ns, struct buf *error);
 	void (*end)(struct stacks *s);
 };

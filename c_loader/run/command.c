@@ -62,6 +62,11 @@ __attribute__((noreturn)) static void run_child(const struct gate *gate, char **
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	/* What the tool's caller ignores (nohup), COMMAND does. */
+	if (signal(SIGHUP, SIG_DFL) == SIG_IGN)
+		signal(SIGHUP, SIG_IGN);
+	if (signal(SIGQUIT, SIG_DFL) == SIG_IGN)
+		signal(SIGQUIT, SIG_IGN);
 	prctl(PR_SET_NAME, slash ? slash + 1 : argv[0]);
 	/* COMMAND does not outlive who watches it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

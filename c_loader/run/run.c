@@ -248,8 +248,8 @@ static bool print_reports(struct run *run)
 		if (!options__hold(run->options, &report->when))
 			continue;
 		if (report->kind == REPORT_STACKS) {
-			if (!duet_stacks.print(run->stacks, &run->kernel, &run->renderer, report,
-					       now, &run->error))
+			if (!duet_stacks.print(run->stacks, &run->kernel, &run->renderer.sink,
+					       report, now, &run->error))
 				return false;
 			continue;
 		}
@@ -315,6 +315,67 @@ static void tell_loss(struct run *run, bool at_end)
 	}
 }
 
+/* -- what is undone, each by its step ---------------------------------------------------------- */
+
+static bool end_command(void *what, struct buf *error)
+{
+	struct run *run = what;
+
+	return command__close(&run->command, error);
+}
+
+static void abandon_command(const void *what)
+{
+	const struct run *run = what;
+
+	command__abandon(&run->command);
+}
+
+static bool free_kernel_half(void *what, struct buf *error)
+{
+	struct run *run = what;
+
+	(void)error;
+	kernel_half__free(&run->kernel);
+	return true;
+}
+
+static void abandon_kernel_half(const void *what)
+{
+	const struct run *run = what;
+
+	pins__abandon(&run->kernel.pins);
+}
+
+static bool close_streams(void *what, struct buf *error)
+{
+	struct run *run = what;
+
+	(void)error;
+	ring_buffer__free(run->ring);
+	perf_buffer__free(run->perf);
+	run->ring = NULL;
+	run->perf = NULL;
+	file__close(&run->trace_fd);
+	file__close(&run->timer_fd);
+	file__close(&run->epoll_fd);
+	return true;
+}
+
+static bool free_output(void *what, struct buf *error)
+{
+	struct run *run = what;
+
+	(void)error;
+	if (run->stacks)
+		duet_stacks.end(run->stacks);
+	run->stacks = NULL;
+	renderer__free(&run->renderer);
+	free(run->record);
+	run->record = NULL;
+	return true;
+}
+
 /* -- the run ----------------------------------------------------------------------------------- */
 
 static bool limit_to_cgroup(struct run *run, struct limit *limit)
@@ -325,6 +386,7 @@ static bool limit_to_cgroup(struct run *run, struct limit *limit)
 	if (folder && !cgroup__identify(folder, &limit->id, &limit->level, &run->error))
 		return false;
 	if (run->options->command) {
+		undo__push(&run->undo, end_command, abandon_command, run);
 		if (!command__start(&run->command, run->options->command, folder, &run->error))
 			return false;
 		folder = run->command.folder;
@@ -428,10 +490,14 @@ static bool start(struct run *run)
 
 	run->kernel.verbose = options__role_number(run->options, ROLE_VERBOSE, 0) != 0;
 	if (!requires__allowed(&run->error) || !requires__check(run->spec, &run->error) ||
-	    !limit_to_cgroup(run, &limit) ||
-	    !kernel_half__load(&run->kernel, order->elf, order->size, run->options, &limit,
+	    !limit_to_cgroup(run, &limit))
+		return false;
+	undo__push(&run->undo, free_kernel_half, abandon_kernel_half, run);
+	if (!kernel_half__load(&run->kernel, order->elf, order->size, run->options, &limit,
 			       order->foreign, &run->error))
 		return false;
+	undo__push(&run->undo, close_streams, NULL, run);
+	undo__push(&run->undo, free_output, NULL, run);
 	if ((run->spec->has_events && !open_events(run)) ||
 	    (run->spec->trace_pipe.present && !open_trace(run)) || !begin_stacks(run) ||
 	    !open_waiting(run))
@@ -554,31 +620,15 @@ int run__stop(struct run *run, bool terminate)
 
 int run__close(struct run *run)
 {
-	struct buf unsaid = { 0 };
-	bool ok;
+	bool ok = undo__all(&run->undo, &run->error);
 
-	ring_buffer__free(run->ring);
-	perf_buffer__free(run->perf);
-	run->ring = NULL;
-	run->perf = NULL;
-	kernel_half__free(&run->kernel);
-	if (run->trace_fd >= 0)
-		close(run->trace_fd);
-	if (run->timer_fd >= 0)
-		close(run->timer_fd);
-	if (run->epoll_fd >= 0)
-		close(run->epoll_fd);
-	run->trace_fd = run->timer_fd = run->epoll_fd = -1;
-	ok = command__close(&run->command, run->error.len ? &unsaid : &run->error);
-	buf__free(&unsaid);
-	if (run->stacks)
-		duet_stacks.end(run->stacks);
-	run->stacks = NULL;
-	renderer__free(&run->renderer);
-	free(run->record);
-	run->record = NULL;
 	buf__free(&run->out);
 	buf__free(&run->err);
 	buf__free(&run->trace);
 	return ok ? 0 : -1;
+}
+
+void run__abandon(const struct run *run)
+{
+	undo__abandon(&run->undo);
 }

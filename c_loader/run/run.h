@@ -2,6 +2,7 @@
 #ifndef BPFDUET_RUN_H
 #define BPFDUET_RUN_H
 
+#include "base/undo.h"
 #include "bpfduet.h"
 #include "kernel/load.h"
 #include "output/render.h"
@@ -33,6 +34,7 @@ struct run {
 	const struct order *order;
 	const struct spec *spec;
 	const struct options *options;
+	struct undo undo; /* what run__start() has made */
 	struct command command;
 	struct kernel_half kernel;
 	struct renderer renderer;
@@ -66,7 +68,9 @@ bool run__over(struct run *run);
 int run__report(struct run *run);
 int run__stop(struct run *run, bool terminate);
 uint64_t run__lost(const struct run *run, enum loss kind);
-/* Free all but the error's sentence; may be called again. */
+/* Undo and free all but the error's sentence; may be called again. */
 int run__close(struct run *run);
+/* From a signal handler: undo what would outlive the process. */
+void run__abandon(const struct run *run);
 
 #endif

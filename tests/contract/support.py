@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 import frontends
 import kept
 from bpfduet.plain.cgroup import own_cgroup
-from frontends import BIN, BUILD, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
+from frontends import BIN, BUILD, LOOK_S, PATIENCE_S, ROOT, SLOWNESS, Argument, Result
+from needs import mount_bpffs
 
+F_GETPIPE_SZ = 1032             # linux/fcntl.h; Python 3.10 has a name for it
 MISSING = "/bpfduet/missing"    # a file that is not there: what the workload `opens` opens
 SPDX = "SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)"
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -257,3 +261,46 @@ def trace_pipe_is_free(patience_s: float = 20) -> None:
 def environment(**more: str) -> Dict[str, str]:
     """This environment, and more."""
     return {**os.environ, **more}
+
+
+@contextlib.contextmanager
+def pin_folder() -> Iterator[Path]:
+    """A folder of a bpf file system, not there yet."""
+    folder = mount_bpffs() / f"bpfduet-pins-{os.getpid()}"
+    try:
+        yield folder
+    finally:
+        if folder.exists():
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+
+
+def pinned(folder: Path, patience_s: float = 10) -> None:
+    """Wait until something is pinned there."""
+    deadline = time.monotonic() + patience_s * SLOWNESS
+    while not folder.exists() or not list(folder.iterdir()):
+        assert time.monotonic() < deadline, f"nothing in {folder}"
+        time.sleep(LOOK_S)
+
+
+def taken(process: "subprocess.Popen[bytes]", number: int, patience_s: float = 10) -> None:
+    """Wait until a signal that was sent is no longer pending."""
+    deadline = time.monotonic() + patience_s * SLOWNESS
+    while True:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        pending = int(status.split("ShdPnd:")[1].split()[0], 16)
+        if not pending >> (number - 1) & 1:
+            return
+        assert time.monotonic() < deadline, f"signal {number} is not taken"
+        time.sleep(LOOK_S)
+
+
+def is_stuck(process: "subprocess.Popen[bytes]", patience_s: float = 10) -> None:
+    """Wait until the pipe that is its stdout, from which nobody reads, has no room for a line."""
+    assert process.stdout
+    deadline = time.monotonic() + patience_s * SLOWNESS
+    size = fcntl.fcntl(process.stdout, F_GETPIPE_SZ)
+    while size - int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder) > 4096:
+        assert time.monotonic() < deadline, "there is room"
+        time.sleep(LOOK_S)

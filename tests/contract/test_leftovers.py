@@ -38,7 +38,8 @@ def test_after_a_signal(frontend: str, tool: str, end: int) -> None:
     assert still_there(mine) == set()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT,
+                                 signal.SIGKILL])
 @both_frontends
 def test_command_and_its_cgroup(frontend: str, end: int) -> None:
     """COMMAND and its cgroup are gone. After kill -9 COMMAND is; its cgroup goes with the next start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Iterator
 import pytest
 
 from frontends import FRONTENDS, PATIENCE_S, WORKLOADS, Running, cgroup, in_cgroup, run
-from needs import mount_bpffs
+from support import pin_folder
 
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
 GETPGID = 121
@@ -23,15 +22,11 @@ GETPGID = 121
 @pytest.fixture(name="bpffs")
 def bpf_file_system() -> Iterator[Path]:
     """A folder for the pins, not there yet."""
-    folder = mount_bpffs() / f"bpfduet-pins-{os.getpid()}"
-    yield folder
-    if folder.exists():
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+    with pin_folder() as folder:
+        yield folder
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 @both_frontends
 def test_bpftool_reads_it(workloads, bpffs: Path, frontend: str, end: int) -> None:
     """23 calls are counted in the map while the tool runs; then folder and names are gone."""

@@ -14,13 +14,12 @@ import pytest
 
 from frontends import (FRONTENDS, PATIENCE_S, PAUSES, Running, cgroup, command, in_cgroup, run,
                        wait_in_call)
-from support import cgroup_of, opens, seen, wait_for
+from support import cgroup_of, is_stuck, opens, pin_folder, pinned, seen, taken, wait_for
 
 COUNT = 23
 both_frontends = pytest.mark.parametrize("frontend", FRONTENDS)
 all_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP,
                                                  signal.SIGQUIT])
-both_signals = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
 @all_signals
@@ -101,28 +100,31 @@ def test_sigterm_is_passed_on_at_once(workloads: Path, tmp_path: Path, frontend:
     assert (tmp_path / "got").read_text() == "x\n"
 
 
-@both_signals
+@all_signals
 @both_frontends
 def test_second_signal(workloads: Path, tmp_path: Path, frontend: str, number: int) -> None:
-    """It ends the tool at once, killed by it (130 or 143 to a shell); COMMAND is not left."""
+    """It ends the tool at once, killed by it (130 or 143 to a shell); nothing is left."""
     pid_file = tmp_path / "pid"
     args, ready = waiting(tmp_path, workloads, f"echo $$ > {pid_file}.new; mv {pid_file}.new "
                                                f"{pid_file}")
-    tracer = Running(frontend, "opensnoop", args, 4)
-    try:
-        wait_for(ready)
-        tracer.process.send_signal(number)
-        wait_for(pid_file)      # it has its SIGTERM and goes on all the same
-        start = time.monotonic()
-        tracer.process.send_signal(number)
-        result = tracer.result()
-    finally:
-        tracer.end()
-    assert time.monotonic() - start < 1
-    assert result.status == -number
-    assert result.stderr == b""
-    assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
-    assert not cgroup_of(tracer.process.pid).exists()
+    with pin_folder() as folder:
+        tracer = Running(frontend, "opensnoop", ["--pin", str(folder), *args], 4)
+        try:
+            wait_for(ready)
+            pinned(folder)
+            tracer.process.send_signal(number)
+            wait_for(pid_file)      # it has its SIGTERM and goes on all the same
+            start = time.monotonic()
+            tracer.process.send_signal(number)
+            result = tracer.result()
+        finally:
+            tracer.end()
+        assert time.monotonic() - start < 1
+        assert result.status == -number
+        assert result.stderr == b""
+        assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+        assert not cgroup_of(tracer.process.pid).exists()
+        assert not folder.exists()
 
 
 @both_frontends
@@ -157,7 +159,7 @@ def what_a_stuck_reader_misses(tracer: Running) -> None:
 
 
 @pytest.mark.host_only
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@all_signals
 @both_frontends
 def test_stuck_reader_and_a_signal(workloads: Path, frontend: str, number: int) -> None:
     """A reader that reads nothing does not keep a run from its end."""
@@ -171,6 +173,28 @@ def test_stuck_reader_and_a_signal(workloads: Path, frontend: str, number: int) 
             what_a_stuck_reader_misses(tracer)
         finally:
             tracer.end()
+
+
+@pytest.mark.host_only
+@all_signals
+@both_frontends
+def test_stuck_reader_and_two_signals(workloads: Path, frontend: str, number: int) -> None:
+    """The second one acts while the first waits for the reader, and leaves nothing."""
+    script = " ".join(map(str, opens(workloads, MANY))) + " >&2; exec sleep 1000"
+    with pin_folder() as folder:
+        tracer = Running(frontend, "opensnoop", ["--pin", str(folder), "--comm", "opens", "--", "sh",
+                                                 "-c", script], 4)
+        try:
+            pinned(folder)
+            is_stuck(tracer.process)
+            tracer.process.send_signal(number)
+            taken(tracer.process, number)
+            tracer.process.send_signal(number)
+            assert tracer.process.wait(PATIENCE_S) == -number
+        finally:
+            tracer.end()
+        assert not cgroup_of(tracer.process.pid).exists()
+        assert not folder.exists()
 
 
 @pytest.mark.host_only

@@ -16,7 +16,7 @@ from typing import List
 import pytest
 
 from bpfduet.plain.cgroup import own_cgroup
-from frontends import FRONTENDS, SLOWNESS, Running, cgroup, command, in_cgroup, run
+from frontends import BIN, BUILD, FRONTENDS, SLOWNESS, Running, cgroup, command, in_cgroup, run
 from support import MISSING, opens
 
 pytestmark = pytest.mark.host_only
@@ -162,6 +162,7 @@ def test_output_file(workloads: Path, tmp_path: Path, frontend: str) -> None:
 
 @pytest.mark.parametrize("path, why, before", [
     ("/bpfduet/missing", "cannot write '/bpfduet/missing': No such file or directory", True),
+    ("/usr", "cannot write '/usr': Is a directory", True),
     ("/dev/full", "cannot write the output: No space left on device", False)])
 @both_frontends
 def test_output_that_cannot_be_written(workloads: Path, frontend: str, path: str, why: str,
@@ -170,6 +171,21 @@ def test_output_that_cannot_be_written(workloads: Path, frontend: str, path: str
     done = run(frontend, "opensnoop", ["--output", path, "--", *opens(workloads, 3)])
     assert (done.status, done.stderr.decode()) == (1, f"opensnoop: {why}\n")
     assert len(done.lines()) == (0 if before else 1)
+
+
+@pytest.mark.parametrize("frontend", [*FRONTENDS, "loader"])
+def test_output_file_is_made(tmp_path: Path, frontend: str) -> None:
+    """By the umask, like any file; and nothing of the run is on stdout."""
+    out = tmp_path / "out"
+    args = ["-o", str(out), "--duration", "1"]
+    argv = command(frontend, "opensnoop", args)
+    if frontend == "loader":
+        argv = [str(BIN / "bpfduet-loader"), str(BUILD / "bpf" / "opensnoop.bpf.o"), *args]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=PATIENCE_S, check=False, umask=0o007)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert out.stat().st_mode & 0o777 == 0o660
+    assert out.read_bytes().startswith(b"PID ")
 
 
 CLOSING = "import os, sys; [os.close(int(one)) for one in sys.argv[1]]; os.execvp(sys.argv[2], sys.argv[2:])"
