@@ -37,6 +37,8 @@ NO_NAME = {"filter_comm_0": (1 << 64) - 1, "filter_comm_1": (1 << 64) - 1}
     # of the text's own; one is read by a macro of a header
     ("CONFIG(bool, on, true);\nCONFIG(s64, low, -0x10);", "", {}, {"on": 1, "low": 2 ** 64 - 16}, {}),
     ("CONFIG(int, low, 5);", "", {"low": -1}, {"low": 2 ** 64 - 1}, {}),
+    ('CONFIG(bool, on, true, "if (on); \\"on\\"", "o");\nCONFIG(int, low, 5,\n       "low; (lower)");', "", {},
+     {"on": 1, "low": 5}, {}),
     ("CONFIG(u32, odd, sizeof(int));", "", {}, {}, {}),
     ("CONFIG(u32, odd, A + (1));", "", {"odd": 2}, {"odd": 2}, {}),
     ("CONFIG(u32, one, 1);\nCONFIG(u32, two, 2);", "#define A (one + x->two)", {"one": 3},
@@ -62,9 +64,10 @@ def test_values(text: str, headers: str, constants: Dict[str, Any], values: Dict
 def test_where_a_text_names_it(text: str, spelled: str) -> None:
     """As a word of its own, that is no member, nor in a comment, a string or an #include."""
     spelled = spelled or text[:-2] + "DUET_LATE(on)"
-    head = "CONFIG(bool, on, false);\n"
-    assert plan(head + text, "", {}, True).text == head + spelled
-    assert plan(head + text, "", {"on": True}, False) == Plan(head + text, {}, {"on": True})
+    for head in ("CONFIG(bool, on, false);\n", 'CONFIG(bool, on, false, "on; on", "o");\n',
+                 'CONFIG(bool, on, false,\n       "on; on");\n'):
+        assert plan(head + text, "", {}, True).text == head + spelled
+        assert plan(head + text, "", {"on": True}, False) == Plan(head + text, {}, {"on": True})
 
 
 def test_placeholders() -> None:

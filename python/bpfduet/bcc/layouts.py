@@ -22,18 +22,18 @@ def pinned_sets(source: str) -> Dict[str, MapInfo]:
     return {name: MapInfo(name, "hash", *number, 1) for name in names}
 
 
-def _field(name: str, offset: int, ctype: Any) -> Field:
+def field_of(name: str, offset: int, ctype: Any) -> Field:
     """A ctypes type, as BCC made it from the compiler's description, as a Field."""
     if issubclass(ctype, ct.Array):
         element = ctype._type_
         if element is ct.c_char:
             return Field(name, offset, ct.sizeof(ctype), "string")
-        inner = _field(name, offset, element)
+        inner = field_of(name, offset, element)
         return Field(name, offset, inner.size, inner.kind, ctype._length_, inner.fields)
     if ctype.__name__ == LOCK_TYPE:
         return Field(name, offset, ct.sizeof(ctype), "lock")
     if issubclass(ctype, (ct.Structure, ct.Union)):
-        members = tuple(_field(entry[0], getattr(ctype, entry[0]).offset, entry[1])
+        members = tuple(field_of(entry[0], getattr(ctype, entry[0]).offset, entry[1])
                         for entry in ctype._fields_ if not entry[0].startswith("__pad_"))
         return Field(name, offset, ct.sizeof(ctype), "struct", 0, members)
     if ctype is ct.c_bool:
@@ -49,7 +49,7 @@ def _decoded(description: bytes, name: str) -> Field:
     """A C type in BCC's JSON as a Field."""
     import json
     import bcc
-    return _field(name, 0, bcc.BPF._decode_table_type(json.loads(description.decode())))
+    return field_of(name, 0, bcc.BPF._decode_table_type(json.loads(description.decode())))
 
 
 def described_types(tables: Iterable[Table], pinned: Dict[str, MapInfo]) -> Types:

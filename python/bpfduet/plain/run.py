@@ -18,6 +18,7 @@ import bcc
 
 from .. import features, kernel_headers
 from ..spec import bind, read
+from ..spec.complete import complete
 from ..bcc import FLAGS
 from .cgroup import Command, identify
 from ..errors import Error, UsageError
@@ -27,7 +28,7 @@ from ..say import complain, say
 from . import options, places
 from .events import Events
 from .formats import Clock
-from .records import table_of
+from .records import table_of, types_of
 from .reports import Report
 from .safe import json_text, shown
 
@@ -88,6 +89,7 @@ class Run:
         probes = places.usdt_probes(self._programs, settings)
         text = "".join(map(places.usdt_arguments, probes)) + self._text
         self._bpf = self._load(text, self._flags(off), [probe.context for probe in probes])
+        self._spec = complete(self._spec, types_of(self._bpf))
         self._fill_sets()
         self._open_output()
         self._places = places.Places(self._bpf, settings, group)
