@@ -144,9 +144,9 @@ class Run:
         flags += [define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__") for name in off]
         flags += [define(f"DUET_ENTRIES_{option['entries']}", chosen.values[option["name"]])
                   for option in self._bound["options"] if option["entries"]]
-        if "buffer" in chosen.roles:
-            flags.append(define(f"DUET_PAGES_{self._spec.data['events']['map']}",
-                                chosen.roles["buffer"]))
+        name = self._spec.data.get("events", {}).get("map")     # of BPF_EVENTS(); others take no size
+        if "buffer" in chosen.roles and name:
+            flags.append(define(f"DUET_PAGES_{name}", chosen.roles["buffer"]))
         return flags
 
     def _load(self, text: str, flags: List[str], contexts: List[Any]) -> Any:
