@@ -220,6 +220,9 @@ def test_help_beside_the_constant(tmp_path: Path) -> None:
     found = bound(tmp_path, '[options]\nfew = { config = "some" }\ndeep = { config = "level", max = 4, '
                   'short = "l" }\n' + events, source=CONSTANTS)
     few, deep = found["options"][:2]
+    ms, = (one for one in bound(tmp_path, '[options]\nms = { config = "level", unit = "us" }\n' + events,
+                                source=CONSTANTS)["options"] if one["name"] == "ms")
+    assert (ms["type"], ms["value"]) == ("flag", 1000)
     assert (few["name"], few["short"], few["type"]) == ("few", "s", "flag")
     assert (deep["name"], deep["short"], deep["max"]) == ("deep", "l", 4)
     assert 'only some; "these"' in found["help"] and "how deep" in found["help"]

@@ -27,7 +27,7 @@ ROLE_TYPES = {"duration": "seconds", "interval": "seconds", "count": "int", "top
 # A key of an option that tells its type. The first three are also how an option matches.
 _TYPE_OF = (("contains", "string"), ("regex", "string"), ("one_of", "numbers"), ("set", "numbers"),
             ("map", "path"), ("values", "choice"), ("min", "int"), ("max", "int"),
-            ("entries", "int"))
+            ("entries", "int"), ("unit", "flag"), ("value", "flag"))
 # A key of a column that belongs to one format.
 _FORMAT_OF = (("since", "elapsed"), ("zone", "wall"), ("unit", "duration"), ("whole", "percent"),
               ("quote", "args"), ("join", "flags"), ("values", "enum"), ("cut", "string"))
