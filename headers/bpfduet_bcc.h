@@ -38,7 +38,8 @@ BPF_TABLE("percpu_array", int, u64, bpfduet_lost, 1);
 
 /* -- constants set from the command line -------------------------------- */
 
-#define CONFIG(type, name, value) \
+/* Behind the value: help and a letter for the option, which the compiler of specs reads in the text. */
+#define CONFIG(type, name, value, ...) \
 	static const type name = DUET_PICK(DUET_SET_##name, value)
 #define DUET_SHARED_CONFIG CONFIG
 /*

@@ -45,7 +45,8 @@
 
 /* -- constants set from the command line ---------------------------------- */
 
-#define CONFIG(type, name, value) const volatile type name = value
+/* Behind the value: help and a letter for the option, which the compiler of specs reads in the text. */
+#define CONFIG(type, name, value, ...) const volatile type name = value
 #define CONFIG_STR(name, size) const volatile char name[size] __attribute__((aligned(8))) = ""
 /* static: a tool that does not use them does not have them */
 #define DUET_SHARED_CONFIG(type, name, value) \

@@ -26,7 +26,8 @@ BPF_EVENTS(events, struct cap_event, 64);
 BPF_HASH(seen, struct seen_key, u8);
 
 CONFIG(bool, all_checks, false);
-CONFIG(bool, unique, false);
+CONFIG(bool, unique, false,
+       "each capability of a process, or of a cgroup with --cgroupmap, only once");
 
 static __always_inline bool is_repeated(u32 pid, int cap)
 {

@@ -26,7 +26,7 @@ BPF_EVENTS(events, struct exit_event, 64);
 BPF_TABLE("lru_hash", struct process_end, u8, shown, 4096);
 
 CONFIG(bool, failed_only, false);
-CONFIG(bool, per_thread, false);
+CONFIG(bool, per_thread, false, "trace per thread termination");
 CONFIG_STR(label, 32);
 
 /*

@@ -28,7 +28,8 @@ BPF_PERCPU_ARRAY(sums, struct latency_sum, 1);
 CONFIG(bool, per_process, false);
 CONFIG(bool, milliseconds, false);
 CONFIG(bool, microseconds, false);
-CONFIG(u32, levels, 0); /* 0: a call forgets those around it, so the innermost is timed */
+/* 0: a call forgets those around it, so the innermost is timed */
+CONFIG(u32, levels, 0, "time the outermost LEVEL of nested calls, not the innermost", "l");
 
 PROBE(enter)
 {

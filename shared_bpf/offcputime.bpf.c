@@ -25,13 +25,14 @@ BPF_HASH(waits, u32, struct wait_start);
 BPF_HASH(counts, struct stack_key, u64);
 BPF_STACK_TRACE(stack_traces, 1024);
 
-CONFIG(bool, user_only, false);
-CONFIG(bool, kernel_only, false);
-CONFIG(bool, user_threads, false);
-CONFIG(bool, kernel_threads, false);
-CONFIG(u64, min_us, 1);
-CONFIG(u64, max_us, -1);
-CONFIG(s64, state_mask, -1); /* 0: running tasks; -1: all */
+CONFIG(bool, user_only, false, "show stacks from user space only (no kernel space stacks)", "U");
+CONFIG(bool, kernel_only, false, "show stacks from kernel space only (no user space stacks)", "K");
+CONFIG(bool, user_threads, false, "user threads only (no kernel threads)", "u");
+CONFIG(bool, kernel_threads, false, "kernel threads only (no user threads)", "k");
+CONFIG(u64, min_us, 1, "only waits of at least so many microseconds", "m");
+CONFIG(u64, max_us, -1, "only waits of at most so many microseconds", "M");
+/* 0: running tasks; -1: all */
+CONFIG(s64, state_mask, -1, "only waits in these states (2: TASK_UNINTERRUPTIBLE; 0: preempted)");
 
 /* The current task leaves its CPU in this state. */
 static __always_inline bool wanted(s64 state)

@@ -49,9 +49,10 @@ struct path_walk {
 BPF_EVENTS(events, struct path_event, 256);
 BPF_PERCPU_ARRAY(scratch, struct path_walk, 1);
 
-CONFIG(bool, failed_only, false);
-CONFIG(bool, full_path, false);
-CONFIG(u64, flag_mask, 0); /* of one_bit_each() */
+CONFIG(bool, failed_only, false, "only show failed opens", "x");
+CONFIG(bool, full_path, false, "show full path for an open file with relative path", "F");
+/* of one_bit_each() */
+CONFIG(u64, flag_mask, 0, "only calls with one of these flags, such as O_WRONLY", "f");
 
 /*
  * The flags of a call so that -f can ask for any of them at once: those that are no single bit

@@ -15,9 +15,9 @@ struct stack_key {
 BPF_HASH(counts, struct stack_key, u64);
 BPF_STACK_TRACE(stack_traces, 16384);
 
-CONFIG(bool, user_only, false);
-CONFIG(bool, kernel_only, false);
-CONFIG(bool, with_idle, false);
+CONFIG(bool, user_only, false, "show stacks from user space only (no kernel space stacks)", "U");
+CONFIG(bool, kernel_only, false, "show stacks from kernel space only (no user space stacks)", "K");
+CONFIG(bool, with_idle, false, "include CPU idle stacks", "I");
 CONFIG(int, only_cpu, -1);
 
 PERF_EVENT(sample)

@@ -15,9 +15,12 @@ BPF_HASH(data, u32, struct call_total);
 
 CONFIG(bool, by_process, false);
 CONFIG(bool, latency, false);
-CONFIG(bool, failed_only, false);
-CONFIG(int, only_errno, 0); /* 0: all */
-CONFIG(int, only_syscall, -1);
+CONFIG(bool, failed_only, false, "trace only failed syscalls (return < 0)", "x");
+/* 0: all */
+CONFIG(int, only_errno, 0, "trace only syscalls that return this error (numeric or EPERM, etc.)",
+       "e");
+CONFIG(int, only_syscall, -1,
+       "trace this syscall only (use option -l to get all recognized syscalls)");
 CONFIG(u32, filter_ppid, 0);
 
 static __always_inline bool wanted(long nr)

@@ -19,7 +19,7 @@ struct hit_event {
 
 BPF_EVENTS(events, struct hit_event, 64);
 
-CONFIG(u32, string_argument, 0);
+CONFIG(u32, string_argument, 0, "show the string that this argument points to", "s");
 
 static __always_inline s64 argument(const struct hit_event *event, u32 number)
 {

@@ -46,11 +46,9 @@ COUNTING_SPEC = """summary = "count execs"
 
 [[report]]
 map = "%s"
-kind = "table"
-
-[[report.column]]
-heading = "COUNT"
-field = "value"
+columns = [
+    { field = "value", heading = "COUNT" },
+]
 """
 
 

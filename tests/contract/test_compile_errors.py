@@ -165,8 +165,8 @@ FOLDER = complaints.FOLDER
 def test_the_line_that_the_source_sees(folder: Path) -> None:
     """__LINE__ is the user's."""
     source = tool(folder, "\tif (!task_matches())\n\t\treturn 0;\n\tu32 key = __LINE__;\n\n\tseen.increment(key);\n")
-    with (folder / "t.toml").open("a") as spec:
-        spec.write('\n[[report.column]]\nheading = "LINE"\nfield = "key"\n')
+    spec = folder / "t.toml"
+    spec.write_text(spec.read_text().replace("\n]", '\n    { field = "key", heading = "LINE" },\n]'))
     done = run("t.bpf.c", "--format", "csv", "--", "true")
     assert (done.status, done.stderr) == (0, b"")
     assert done.lines()[1] == b"1," + place_of(source, "u32 key").split(":", maxsplit=1)[0].encode()

@@ -12,8 +12,8 @@ from typing import Iterator
 import pytest
 
 from frontends import Result, run
+from needs import mount_bpffs
 from support import SPDX, bpftool, one_sentence, write_tool
-from test_pin import mount_bpffs
 
 pytestmark = pytest.mark.host_only
 
@@ -21,11 +21,7 @@ COUNTS = """summary = "test"
 
 [[report]]
 map = "counts"
-kind = "table"
-
-[[report.column]]
-heading = "COUNT"
-field = "value"
+columns = [{ field = "value", heading = "COUNT" }]
 """
 EXEC = "TRACEPOINT_PROBE(sched, sched_process_exec)\n{\n%s\treturn 0;\n}\n"
 COUNT = "\tif (task_matches())\n\t\tcounts.atomic_increment(0);\n"
@@ -44,8 +40,8 @@ def counted(result: Result) -> int:
     return int(result.lines()[-1])
 
 
-PACKETS = '[[program]]\nname = "xdp__pass"\ninterface = "lo"\nwhen = ["packets"]\n\n' \
-    '[[option]]\nname = "packets"\nhelp = "packets, too"\n'
+PACKETS = '[programs]\nxdp__pass = { interface = "lo", when = "packets" }\n\n' \
+    '[options]\npackets = { help = "packets, too" }\n'
 REDIRECT = "XDP(pass)\n{\n\treturn things.redirect_map(0, 0);\n}\n"
 # Maps that nothing here fills, but for whoever finds them by --pin.
 MAPS = {

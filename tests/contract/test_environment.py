@@ -265,8 +265,7 @@ def at_both(folder: Path, requires: List[str], more: Tuple[str, ...]) -> Path:
     spec = source.with_name("needy.toml")
     also = ", ".join(f'"{place}"' for place in ("sched:sched_process_exit", *more))
     spec.write_text(spec.read_text() + f'''
-[[program]]
-name = "tracepoint__sched__sched_process_exec"
+[programs.tracepoint__sched__sched_process_exec]
 also = [{also}]
 ''')
     return source
@@ -305,8 +304,7 @@ LICENSE("Dual BSD/GPL");
 @both_frontends
 def test_verifier_rejects(tmp_path: Path, frontend: str) -> None:
     """Its log is shown, then the sentence, as the last line."""
-    spec = ('summary = "out of bounds"\n[[report]]\nmap = "seen"\nkind = "table"\n'
-            '[[report.column]]\nheading = "N"\nfield = "value"\n')
+    spec = 'summary = "out of bounds"\n[[report]]\nmap = "seen"\ncolumns = ["value"]\n'
     result = own_run(frontend, write_tool(tmp_path, "beyond", REJECTED, spec))
     *log, last = result.stderr.decode().splitlines()
     assert (result.status, result.stdout) == (1, b"")
@@ -332,8 +330,8 @@ def test_source_that_does_not_compile(tmp_path: Path) -> None:
 @pytest.mark.host_only
 @pytest.mark.parametrize("change, line, said", [
     (('map = "execs"', 'map = "exec"'), 5, "execs"),
-    (('kind = "table"', 'kind = "tabel"'), 6, "table"),
-    (('field = "value"', 'field = "valu"'), 10, "value"), (("[[report]]", "[[report]"), None, ""),
+    (("columns", "colunms"), 6, "columns"),
+    (('field = "value"', 'field = "valu"'), 7, "value"), (("[[report]]", "[[report]"), None, ""),
     (("summary", "sumary"), 2, "summary")])
 def test_bad_spec(tmp_path: Path, change: Tuple[str, str], line: int, said: str) -> None:
     """FILE:LINE: sentence, and what was meant; from both the same, at build or run time."""
@@ -392,8 +390,7 @@ def test_a_program_that_nothing_attaches(tmp_path: Path, frontend: str, body: st
     """An error that names the function, not a heading and silence."""
     source = write_tool(tmp_path, "nowhere", f'// {SPDX}\n#include "bpfduet.h"\n\n'
                         f'BPF_HASH(counts, u32, u64);\n{body}\nLICENSE("Dual BSD/GPL");\n',
-                        'summary = "test"\n[[report]]\nmap = "counts"\nkind = "table"\n'
-                        '[[report.column]]\nheading = "N"\nfield = "value"\n')
+                        'summary = "test"\n[[report]]\nmap = "counts"\ncolumns = ["value"]\n')
     done = own_run(frontend, source, ["--duration", "1"])
     assert (done.status, done.stdout) == (1, b"")
     assert sentence in one_sentence(done, "nowhere")

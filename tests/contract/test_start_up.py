@@ -20,10 +20,10 @@ import pytest
 from bpfduet.bcc import objects, quick
 from frontends import (FORMATS, PATIENCE_S, ROOT, Argument, Result, Running, cgroup, finish, in_cgroup,
                        start, watch)
+from needs import mount_bpffs
 from parity.same import STAMP, masked
 from support import (SPDX, alive, compiler_of, copy_tree, counting_tool, held, one_sentence, opens,
                      own_run, seen, still_there, trace_pipe_is_free, write_tool)
-from test_pin import mount_bpffs
 
 # In guests nearly all other tests start what was kept.
 pytestmark = pytest.mark.host_only
@@ -254,8 +254,8 @@ def test_a_constant_that_cannot_be_late(cache: Path, tmp_path: Path) -> None:
     tool = tool_with(tmp_path, "named", "\tstruct named one = { .level = level };\n\tbpf_printk("
                      "\"level %d\", one.level);\n",
                      "CONFIG(u32, level, 3);\nstruct named {\n\tu32 level;\n};\n",
-                     '[[option]]\nname = "level"\ntype = "int"\nconfig = "level"\nmetavar = "N"\n'
-                     'help = "what to print"\n')
+                     '[options]\nlevel = { type = "int", config = "level", metavar = "N", '
+                     'help = "what to print" }\n')
     for args, level, count in ((["--level=7"], 7, 2), ([], 3, 0), (["--level=8"], 8, 1),
                                (["--level=7"], 7, 0)):
         assert compilations(tool, *args) == count
@@ -303,11 +303,11 @@ TRACEPOINT_PROBE(sched, sched_process_exec)
 LICENSE("Dual BSD/GPL");
 """
 TYPES = {"tiny": "int", "wide": "int", "big": "int", "yes": "flag", "words": "string"}
-KINDS_SPEC = 'summary = "constants"\n[events]\nmap = "events"\n' + "".join(
-    f'[[events.column]]\nheading = "{name.upper()}"\nfield = "MEMBER_{name}"\nwidth = 20\n'
-    for name in TYPES) + "".join(
-        f'[[option]]\nname = "{name}"\ntype = "{kind}"\nconfig = "{name}"\nhelp = "a constant"\n'
-        + ('metavar = "X"\n' if kind != "flag" else "") for name, kind in TYPES.items())
+KINDS_SPEC = 'summary = "constants"\n[events]\ncolumns = [\n' + "".join(
+    f'    {{ field = "MEMBER_{name}", heading = "{name.upper()}", width = 20 }},\n'
+    for name in TYPES) + "]\n[options]\n" + "".join(
+        f'{name} = {{ type = "{kind}", config = "{name}", help = "a constant"'
+        + (', metavar = "X" }\n' if kind != "flag" else " }\n") for name, kind in TYPES.items())
 VALUES: List[Tuple[List[str], List[object]]] = [
     ([], [-1, -5, 0x123456789a, 0, ""]),
     (["--tiny=-77", "--wide=-8589934592", f"--big={2 ** 63 + 5}", "--yes", "--words=some words"],
@@ -527,8 +527,7 @@ def test_pins_are_opened_where_they_are(cache: Path, tmp_path: Path) -> None:
     """What the kernel refuses is explained with the maps that were named, relative to here."""
     source = tool_with(tmp_path, "filtered", "\tif (!container_matches())\n\t\treturn 0;\n"
                        "\treturn *(volatile int *)(long)bpf_ktime_get_ns();\n",
-                       spec='\n[[option]]\nname = "cgroupmap"\ntype = "path"\nhelp = "these"\n'
-                            'map = "filter_cgroup_set"\n')
+                       spec='\n[options]\ncgroupmap = { help = "these", map = "filter_cgroup_set" }\n')
     text = Path(source).read_text()
     Path(source).write_text("#define BPFDUET_CONTAINERS\n" + text)
     folder = mount_bpffs() / f"bpfduet-explained-{os.getpid()}"

@@ -37,7 +37,7 @@ TRACEPOINT_PROBE(sched, sched_process_exec)
 
 LICENSE("Dual BSD/GPL");
 """
-SPEC = COUNTING_SPEC % "seen" + '\n[[report.column]]\nheading = "KEY"\nfield = "key"\n'
+SPEC = (COUNTING_SPEC % "seen").replace("\n]", '\n    { field = "key", heading = "KEY" },\n]')
 # says that it runs, and its PID; then it reads what nobody writes
 COMMAND = ["--format", "csv", "--", "sh", "-c", "echo ready $$; read line <>never"]
 

@@ -539,7 +539,7 @@ def test_busy_trace_pipe(tracefs: None) -> None:
 
 @pytest.mark.host_only
 @pytest.mark.parametrize("old, new, sentence", [
-    ('map = "events"', 'map = "evnts"', "the spec names a map 'evnts__type' that the kernel half does not have"),
+    ("[events]", '[events]\nmap = "evnts"', "the spec names a map 'evnts__type' that the kernel half does not have"),
     ('"calls"', '"cals"', "the spec shows a field 'cals' that the kernel half does not have")])
 def test_wrong_spec(tmp_path: Path, old: str, new: str, sentence: str) -> None:
     source = tmp_path / "tool.bpf.c"

@@ -145,33 +145,17 @@ LICENSE("Dual BSD/GPL");
 """
 TWO_SPEC = """summary = "two probes"
 
-[[option]]
-name = "one"
-type = "path"
-required = true
-help = "of the first"
+[options]
+one = { help = "of the first", type = "path", required = true }
+other = { help = "of the second", type = "path" }
 
-[[option]]
-name = "other"
-type = "path"
-help = "of the second"
-
-[[program]]
-name = "usdt__one"
-target = "{one}"
-
-[[program]]
-name = "usdt__other"
-target = "{other}"
-when = ["other"]
+[programs]
+usdt__one = { target = "{one}" }
+usdt__other = { target = "{other}", when = "other" }
 
 [[report]]
 map = "sums"
-kind = "table"
-
-[[report.column]]
-heading = "SUM"
-field = "value"
+columns = [{ field = "value", heading = "SUM" }]
 """
 
 

@@ -25,6 +25,7 @@ NAME = ("filter_comm_0", "filter_comm_1")
     ("CONFIG_STR_READ(copy, filter_comm);", SHARED, ("filter_pid",)),
     # of the text's own; one is read by a macro of a header
     ("CONFIG(bool, on, true);\nCONFIG(s64, low, -0x10);", "", ("low", "on")),
+    ('CONFIG(bool, on, true, "if (on); \\"on\\"", "o");\nCONFIG(int, low, 5,\n       "low; (lower)");', "", ("low", "on")),
     ("CONFIG(u32, odd, sizeof(int));", "", ()),
     ("CONFIG(u32, odd, A + (1));", "", ()),
     ("CONFIG(u32, one, 1);\nCONFIG(u32, two, 2);", "#define A (one + x->two)", ("two",)),
@@ -47,9 +48,10 @@ def test_names(text: str, headers: str, late: Tuple[str, ...]) -> None:
 def test_where_a_text_names_it(text: str, spelled: str) -> None:
     """As a word of its own, that is no member, nor in a comment, a string or an #include."""
     spelled = spelled or text[:-2] + "DUET_LATE(on)"
-    head = "CONFIG(bool, on, false);\n"
-    assert plan(head + text, "", True).text == head + spelled
-    assert plan(head + text, "", False) == Plan(head + text, ())
+    for head in ("CONFIG(bool, on, false);\n", 'CONFIG(bool, on, false, "on; on", "o");\n',
+                 'CONFIG(bool, on, false,\n       "on; on");\n'):
+        assert plan(head + text, "", True).text == head + spelled
+        assert plan(head + text, "", False) == Plan(head + text, ())
 
 
 def test_placeholders() -> None:

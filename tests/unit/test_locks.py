@@ -18,8 +18,7 @@ struct { int (*type)[1]; int (*max_entries)[64]; u32 *key; struct total *value; 
 struct { int (*type)[1]; int (*max_entries)[64]; u32 *key; u64 *value; } plain SEC(".maps");
 SEC("xdp") int count(void *ctx) { return 0; }
 """
-REPORT = '[[report]]\nmap = "{map}"\nkind = "table"\n' \
-    '[[report.column]]\nheading = "N"\nfield = "{field}"\n'
+REPORT = '[[report]]\nmap = "{map}"\ncolumns = ["{field}"]\n'
 
 
 @pytest.fixture(scope="module", name="types")

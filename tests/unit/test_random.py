@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import harness
-from bpfduet.spec import bind, read
+from bpfduet.spec import bind, expand, read
 from bpfduet.spec.types import Field, MapInfo
 
 INTEGERS = ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "bool"]
@@ -111,7 +111,7 @@ def columns(draw: Any, known: List[Tuple[str, Field]], events: bool = False, sec
         if kind == "wall":
             column["zone"] = draw(st.sampled_from(["local", "utc"]))
         if kind == "duration":
-            column["unit"] = draw(st.sampled_from(list(read.UNITS)))
+            column["unit"] = draw(st.sampled_from(list(expand.UNITS)))
         if kind == "elapsed":
             column["since"] = draw(st.sampled_from(["first", "start"] if events else ["start"]))
         if kind == "percent":
@@ -340,6 +340,29 @@ def trace_tools(draw: Any) -> Tuple[Any, ...]:
             harness.types([], CONFIGS), [{"trace": line} for line in lines])
 
 
+def short(table: Any) -> Any:
+    """What was made up, in the form in which a spec has it."""
+    if isinstance(table, list):
+        return [short(one) for one in table]
+    if not isinstance(table, dict):
+        return table
+    found = {{"column": "columns", "section": "sections"}.get(key, key): short(value)
+             for key, value in table.items()}
+    if "option" in found:
+        found["options"] = {one.pop("name"): one for one in found.pop("option")}
+    if "match" in found:
+        match = found.pop("match")
+        found[match["how"]] = match["field"]
+    if found.pop("align", "left") == "right":
+        found["right"] = found.pop("width", 0)
+    blank = found.pop("blank_before", False), found.pop("blank_after", False)
+    if any(blank):
+        found["blank"] = "both" if all(blank) else "before" if blank[0] else "after"
+    if "time_when" in found:
+        found["time"] = {"format": found["time"], "when": found.pop("time_when")}
+    return found
+
+
 def toml(data: Dict[str, Any]) -> str:
     """TOML of a spec, in the order that tables need."""
     lines = []
@@ -362,7 +385,7 @@ def documents(draw: Any, tools: Any, arguments: Any) -> harness.Document:
     data, types, steps = draw(tools)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tool.toml"
-        path.write_text(toml({"summary": "A tool", "values": VALUES, **data}))
+        path.write_text(toml(short({"summary": "A tool", "values": VALUES, **data})))
         bound = bind.bind(read.load(path, harness.COMMON), types, "1.0")
     return {"bound": bound, "argv": draw(arguments), "clock": draw(clocks),
             "env": {"TZ": draw(st.sampled_from(["UTC", "Europe/Berlin", "XXX-5:30"]))},

@@ -55,9 +55,9 @@ def test_histograms_are_those_of_bcc(kind: str, seed: int) -> None:
 def strings(folder: Path, kind: str, size: int) -> harness.Bound:
     """The bound spec of a tool whose records are one char array, shown in a format."""
     path = folder / "strings.toml"
-    path.write_text('summary = "x"\n[events]\nmap = "events"\n[[events.column]]\n'
-                    f'heading = "S"\nfield = "s"\nformat = "{kind}"\n[[option]]\nname = "match"\n'
-                    'type = "string"\nhelp = "x"\nmatch = { field = "s", how = "regex" }\n')
+    path.write_text('summary = "x"\n[events]\n'
+                    f'columns = [{{ field = "s", format = "{kind}" }}]\n'
+                    '[options]\nmatch = { help = "x", regex = "s" }\n')
     types = harness.types([harness.map_info("events", "ringbuf", None, None)], {},
                           events=[("s", f"char[{size}]")])
     return bind.bind(read.load(path, harness.COMMON), types, "1.0")

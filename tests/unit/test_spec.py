@@ -15,32 +15,29 @@ from bpfduet.spec.types import Types
 EVENTS = """\
 summary = "A tool"
 
-[[option]]
-name = "alpha"
-short = "a"
-help = "first"
+[options]
+alpha = { short = "a", help = "first" }
 
 [events]
 map = "events"
-
-[[events.column]]
-heading = "PID"
-field = "pid"
+columns = [
+    { field = "pid" },
+]
 """
 REPORT = """\
 summary = "A tool"
 
 [[report]]
-map = "dist"
 kind = "log2"
+map = "dist"
 value = "bytes"
 """
 AVERAGE = """\
 summary = "A tool"
 
 [[report]]
-map = "sums"
 kind = "average"
+map = "sums"
 value = "unit"
 total = "n"
 count = "m"
@@ -50,16 +47,15 @@ summary = "A tool"
 
 [[report]]
 map = "dist"
-kind = "table"
-
-[[report.column]]
-heading = "N"
-field = "value"
+columns = [
+    { field = "value" },
+]
 """
 TYPES = harness.types(
     [harness.map_info("events", "ringbuf", None, None),
      harness.map_info("dist", "hash", "u32", "u64"),
      harness.map_info("keyed", "percpu_hash", [("comm", "char[16]"), ("slot", "u32")], "u64"),
+     harness.map_info("other", "hash", [("comm", "char[16]")], "u64"),
      harness.map_info("sums", "array", "u32", [("n", "u64"), ("m", "u64")], 4)],
     {"mask": "u8", "word": "char[8]", **harness.FILTERS},
     events=[("ts", "u64"), ("pid", "u32"), ("comm", "char[16]"), ("at", [("port", "u16")]),
@@ -76,8 +72,18 @@ def _load(tmp_path: Path):
 
 
 def column(more: str) -> str:
-    """EVENTS with more keys in its column, the first of them in line 14."""
-    return EVENTS + more + "\n"
+    """EVENTS with more keys in its column, in line 9."""
+    return EVENTS.replace('field = "pid"', f'field = "pid", {more}')
+
+
+def option(more: str) -> str:
+    """EVENTS with more keys in its option, in line 4."""
+    return EVENTS.replace('help = "first"', f'help = "first", {more}')
+
+
+def programs(text: str) -> str:
+    """EVENTS with programs, the first in line 12."""
+    return EVENTS + "[programs]\n" + text + "\n"
 
 
 BAD = [
@@ -88,150 +94,173 @@ BAD = [
     ('summary = "x"\nsumary = "y"\n', 2, "unknown key 'sumary'; did you mean 'summary'?"),
     ('summary = "x"\n\nevents = 3\n[option', 4, None),
     ('summary = "\\u001b[1m"\n', 1, "'summary' must not contain control characters"),
-    (EVENTS.replace("heading", "haeding"), 12, "unknown key 'haeding'; did you mean 'heading'?"),
-    (EVENTS.replace('heading = "PID"\n', ""), 11, "'heading' is missing in [events.column]"),
-    (EVENTS.replace('"pid"', '"pdi"'), 13, "there is no field 'pdi'; did you mean 'pid'?"),
-    (EVENTS.replace('"pid"', '"at.prot"'), 13, "there is no field 'at.prot'; did you mean 'at.port'?"),
-    (EVENTS.replace('"pid"', '"v"'), 13, "'v' is an array"),
-    (EVENTS.replace('map = "events"', 'map = "evens"'), 9,
+    (column('haeding = "X"'), 9, "unknown key 'haeding'; did you mean 'heading'?"),
+    (EVENTS.replace("field", "name"), 9, "'field' is missing in [events.columns]"),
+    (EVENTS.replace("{ field = \"pid\" }", "3"), 9,
+     "'columns' must hold fields' names, or tables with a 'field'"),
+    (EVENTS.replace('"pid"', '"pdi"'), 9, "there is no field 'pdi'; did you mean 'pid'?"),
+    (EVENTS.replace('{ field = "pid" }', '"pid",\n    "comm",\n    "pdi"'), 11,
+     "there is no field 'pdi'; did you mean 'pid'?"),
+    (EVENTS.replace('"pid"', '"at.prot"'), 9, "there is no field 'at.prot'; did you mean 'at.port'?"),
+    (EVENTS.replace('"pid"', '"v"'), 9, "'v' is an array"),
+    (EVENTS.replace('map = "events"', 'map = "evens"'), 7,
      "the kernel half has no map 'evens'; did you mean 'events'?"),
-    (EVENTS.replace('map = "events"', 'map = "dist"'), 9,
+    (EVENTS.replace('map = "events"', 'map = "dist"'), 7,
      "map 'dist' is neither a ring buffer nor a perf buffer"),
-    (column('format = "nmber"'), 14, "'format' cannot be 'nmber'; did you mean 'number'?"),
-    (column('format = "string"'), 13, "'pid' is no char array, as format 'string' wants it"),
-    (column('format = "port"'), 13, "'pid' has 4 bytes; format 'port' wants 2"),
-    (column('format = "wall"'), 13, "'pid' has 4 bytes; format 'wall' wants 8"),
-    (column('format = "ipv6"'), 13, "'pid' does not have the 16 bytes of an IPv6 address"),
-    (column("width = -1"), 14, "'width' must be from 0 to 1000"),
-    (column("width = true"), 14, "'width' must be an integer"),
-    (column("digits = 3"), 14, "'digits' is for format octal and wall and elapsed and duration and percent"),
-    (column('format = "enum"'), 11, "'values' is missing: format 'enum' wants a table"),
-    (column('format = "enum"\nvalues = "nums"\n[values.num]\nA = 1'), 15,
+    (column('format = "nmber"'), 9, "'format' cannot be 'nmber'; did you mean 'number'?"),
+    (column('format = "string"'), 9, "'pid' is no char array, as format 'string' wants it"),
+    (column('format = "port"'), 9, "'pid' has 4 bytes; format 'port' wants 2"),
+    (column('format = "wall"'), 9, "'pid' has 4 bytes; format 'wall' wants 8"),
+    (column('format = "ipv6"'), 9, "'pid' does not have the 16 bytes of an IPv6 address"),
+    (column("width = -1"), 9, "'width' must be from 0 to 1000"),
+    (column("width = true"), 9, "'width' must be an integer"),
+    (column('align = "right"'), 9, "unknown key 'align'"),
+    (column("digits = 3"), 9, "'digits' is for format octal and wall and elapsed and duration and percent"),
+    (column('format = "enum"'), 9, "'values' is missing: format 'enum' wants a table"),
+    (column('values = "nums"') + "[values.num]\nA = 1", 9,
      "there is no [values.nums]; did you mean 'num'?"),
-    (column('when = ["alhpa"]'), 14, "there is no option 'alhpa'; did you mean 'alpha'?"),
-    (column('when = ["!interval"]'), 14,
+    (column('when = "alhpa"'), 9, "there is no option 'alhpa'; did you mean 'alpha'?"),
+    (column('when = ["alpha", "!interval"]'), 9,
      "this tool has no option 'interval': its kernel half lacks what that needs"),
-    (EVENTS.replace('help = "first"', 'help = "first"\ntype = "bool"'), 7,
+    (column("wide = 9"), 9, "there is no option 'wide'"),
+    (column('when = 3, wide = 9'), 9, "'when' must be a string or a list of them"),
+    (EVENTS.replace("map =", 'names = "heading"\nmap ='), 7, "'names' can be 'headings' only"),
+    (option('type = "bool"'), 4,
      "'type' cannot be 'bool'; it is one of " + ", ".join(read.OPTION_TYPES)),
-    (EVENTS.replace('help = "first"\n', ""), 3, "'help' is missing in [option]"),
-    (EVENTS.replace('short = "a"', 'short = "ab"'), 5, "'short' must be one letter or digit"),
-    (EVENTS.replace('"first"', '"first"\nconfig = "maks"'), 7,
-     "the kernel half has no CONFIG 'maks'; did you mean 'mask'?"),
-    (EVENTS.replace('"first"', '"first"\nconfig = "word"'), 7,
+    (EVENTS.replace(', help = "first"', ""), 4, "'help' is missing in [options.alpha]"),
+    (EVENTS.replace("alpha", "Alpha"), 4,
+     "an option's name must be lower-case letters, digits, - and _, two or more"),
+    (option('name = "alpha"'), 4, "unknown key 'name'"),
+    (EVENTS.replace('short = "a"', 'short = "ab"'), 4, "'short' must be one letter or digit"),
+    (option('config = "maks"'), 4, "the kernel half has no CONFIG 'maks'; did you mean 'mask'?"),
+    (option('config = "word"'), 4,
      "CONFIG 'word' wants text, which an option of type 'flag' does not give"),
-    (EVENTS.replace('"first"', '"first"\nconfig = "mask"\nvalue = 256'), 8,
-     "256 does not fit CONFIG 'mask' (0 to 255)"),
-    (EVENTS.replace('"first"', '"first"\ntype = "int"\nconfig = "mask"\nmax = 256'), 9,
-     "256 does not fit CONFIG 'mask' (0 to 255)"),
-    (EVENTS.replace('"first"', '"first"\ntype = "int"\ndefault = "x"'), 8,
-     "bad default: 'x' is not a number for '--alpha'"),
-    (EVENTS.replace('"first"', '"first"\ntype = "int"\nconfig = "mask"\ndefault = 256'), 9,
+    (option('config = "mask", value = 256'), 4, "256 does not fit CONFIG 'mask' (0 to 255)"),
+    (option('config = "mask", max = 256'), 4, "256 does not fit CONFIG 'mask' (0 to 255)"),
+    (option('config = "mask", unit = "us"'), 4, "1000 does not fit CONFIG 'mask' (0 to 255)"),
+    (option('type = "int", default = "x"'), 4, "bad default: 'x' is not a number for '--alpha'"),
+    (option('type = "int", config = "mask", default = 256'), 4,
      "bad default: '256' is out of range for '--alpha' (0 to 255)"),
-    (EVENTS.replace('"first"', '"first"\ntype = "signal"\ndefault = "TREM"'), 8,
-     "bad default: no such signal 'TREM'"),
-    (EVENTS.replace('"first"', '"first"\ntype = "string"\ndefault = "("\n'
-                    'match = { field = "comm", how = "regex" }'), 8,
-     "bad default: bad pattern '(' for '--alpha'"),
-    (EVENTS.replace('"first"', '"first"\ngives = ["format", "xml"]'), 7,
-     "'xml' is not a value of '--format' (text, json, csv)"),
-    (EVENTS.replace('"first"', '"first"\ngives = ["buffer-pages", "3"]'), 7,
-     "'3' is not a power of two for '--buffer-pages'"),
-    (EVENTS.replace('"first"', '"first"\nmin = 1'), 7, "'min' is for options of type int and numbers"),
-    (EVENTS.replace('"first"', '"first"\nrole = "top"'), 7, "role 'top' wants an option of type 'int'"),
-    (EVENTS.replace('"first"', '"first"\ntype = "choice"\nvalues = "no"'), 8, "there is no [values.no]"),
-    (EVENTS.replace('"first"', '"first"\ntype = "flags"\nvalues = "num"') + "[values.num]\nA = 1\nB = 0\n", 8,
+    (option('type = "signal", default = "TREM"'), 4, "bad default: no such signal 'TREM'"),
+    (option('default = "(", regex = "comm"'), 4, "bad default: bad pattern '(' for '--alpha'"),
+    (option('gives = ["format", "xml"]'), 4, "'xml' is not a value of '--format' (text, json, csv)"),
+    (option('gives = ["buffer-pages", "3"]'), 4, "'3' is not a power of two for '--buffer-pages'"),
+    (option('type = "flag", min = 1'), 4, "'min' is for options of type int and numbers"),
+    (option('type = "flag", role = "top"'), 4, "role 'top' wants an option of type 'int'"),
+    (option('values = "no"'), 4, "there is no [values.no]"),
+    (option('type = "flags", values = "num"') + "[values.num]\nA = 1\nB = 0\n", 4,
      "B is 0 in [values.num], which selects nothing: as a flag it needs a bit of its own"),
-    (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "event"'), 8,
-     "the kernel half has no map 'event'; did you mean 'events'?"),
-    (EVENTS.replace('"first"', '"first"\ntype = "path"\nmap = "events"'), 8, "map 'events' is no hash"),
-    (EVENTS.replace('"first"', '"first"\ntype = "numbers"'), 4,
+    (option('map = "event"'), 4, "the kernel half has no map 'event'; did you mean 'events'?"),
+    (option('map = "events"'), 4, "map 'events' is no hash"),
+    (option('type = "numbers"'), 4,
      "'match' or 'set' is missing: an option of type numbers is for these"),
-    (EVENTS.replace('"first"', '"first"\ntype = "numbers"\nset = "keyed"'), 8,
-     "map 'keyed' is no hash of integers by integers"),
-    (EVENTS.replace('"first"', '"first"\ntype = "numbers"\nset = "dist"\nmin = -1\nmax = 9'), 8,
+    (option('set = "keyed"'), 4, "map 'keyed' is no hash of integers by integers"),
+    (option('set = "dist", min = -1, max = 9'), 4,
      "'min' and 'max' do not fit the keys of map 'dist' (0 to 4294967295)"),
-    (EVENTS.replace('"first"', '"first"\ntype = "int"\nset = "dist"'), 8,
-     "'set' is for options of type numbers"),
-    (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "pid", how = "regex" }'), 8,
-     "'pid' is no char array, so it cannot be matched"),
-    (EVENTS.replace('"first"', '"first"\ntype = "string"\nmatch = { field = "comm", how = "glob" }'), 8,
-     "'how' cannot be 'glob'; it is one of contains, regex, one_of"),
-    (EVENTS + '[[option]]\nname = "alpha"\nhelp = "again"\n', 15, "there are two options named 'alpha'"),
-    (EVENTS + '[[option]]\nname = "beta"\nshort = "a"\nhelp = "x"\n', 16,
+    (option('type = "int", set = "dist"'), 4, "'set' is for options of type numbers"),
+    (option('regex = "pid"'), 4, "'pid' is no char array, so it cannot be matched"),
+    (option('one_of = "comm"'), 4, "'comm' is no integer, so it cannot be one of some numbers"),
+    (option('type = "int", contains = "comm"'), 4,
+     "'match' is for options of type string, with 'one_of' numbers"),
+    (EVENTS.replace("[events]", 'beta = { short = "a", help = "x" }\n[events]'), 6,
      "'-a' is taken by '--alpha' already"),
-    (EVENTS + '[common]\npid = "a"\n', 15, "'-a' is taken by '--alpha' already"),
-    (EVENTS + '[common]\npidd = "p"\n', 15, "unknown key 'pidd'; did you mean 'pid'?"),
-    (EVENTS + '[common]\ninterval = "i"\n', 15,
+    (EVENTS + '[common]\npid = "a"\n', 12, "'-a' is taken by '--alpha' already"),
+    (EVENTS + '[common]\npidd = "p"\n', 12, "unknown key 'pidd'; did you mean 'pid'?"),
+    (EVENTS + '[common]\npid = "p"\ninterval = "i"\n', 13,
      "'--interval' needs [report], which this tool does not have"),
-    (EVENTS + "[values.x]\n", 14, "[values.x] is empty"),
-    (EVENTS + '[values.x]\nA = "1"\n', 15, "'A' must be an integer"),
-    (EVENTS.replace("\n\n", '\nbanner = [{ text = "{alfa}" }]\n\n', 1), 2,
+    (EVENTS + "[values.x]\n", 11, "[values.x] is empty"),
+    (EVENTS + '[values.x]\nA = "1"\n', 12, "'A' must be an integer"),
+    (EVENTS + '[values]\nx = [\n    "a",\n    { b = 3, a = 4 },\n]\n', 14, "'a' is there already"),
+    (EVENTS.replace("\n\n", '\nbanner = "{alfa}"\n\n', 1), 2,
      "there is no option 'alfa'; did you mean 'alpha'?"),
+    (EVENTS.replace("\n\n", '\nbanner = [\n    "{alpha}",\n    { text = "x", when = "alfa" },\n]\n\n', 1),
+     4, "there is no option 'alfa'; did you mean 'alpha'?"),
+    (EVENTS.replace("\n\n", '\nbanner = { when = "alpha", lines = [\n    { txet = "x" },\n] }\n\n', 1),
+     3, "unknown key 'txet'; did you mean 'text'?"),
     (EVENTS.replace("\n\n", '\nrequires = ["tracepoint:sched"]\n\n', 1), 2,
      "'requires' holds 'tracepoint:sched', which is no requirement; write for example "
      "'tracepoint:syscalls:sys_enter_openat'"),
     (EVENTS.replace("\n\n", '\nexamples = [\n    ["-a"],\n]\n\n', 1), 2,
      "'examples' must be a list of [arguments, comment]"),
-    (EVENTS + '[[program]]\nname = "enter_opne"\nwhen = ["alpha"]\n', 15,
+    (programs('enter_opne = { when = "alpha" }'), 12,
      "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
-    (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["enter_opne"]\n', 15,
+    (programs('"entre_*" = { when = "alpha" }'), 12, "the kernel half has no program 'entre_*'"),
+    (programs('enter_open = { fallback = "enter_opne" }'), 12,
      "the kernel half has no program 'enter_opne'; did you mean 'enter_open'?"),
-    (EVENTS + '[[program]]\nname = "enter_open"\nfallback = ["exit_open"]\n\n'
-     '[[program]]\nname = "enter_read"\nfallback = ["exit_open"]\nwhen = ["alpha"]\n', 20,
+    (programs('enter_open = { fallback = "exit_open" }\n'
+              'enter_read = { fallback = ["exit_open"], when = "alpha" }'), 13,
      "'enter_open' falls back to 'exit_open' too: 'fallback' and 'when' must be the same"),
-    (EVENTS + '[[program]]\nname = "enter_open"\nalso = ["sched:sched_switch"]\n', 16,
-     "'also' is for programs on tracepoints"),
-    (EVENTS + '[[program]]\nname = "enter_open"\nalso = ["sched_switch"]\n', 16,
+    (programs('enter_open = { also = "sched:sched_switch" }'), 12, "'also' is for programs on tracepoints"),
+    (programs('enter_open = { also = ["sched_switch"] }'), 12,
      "'also' must be a tracepoint, CATEGORY:EVENT"),
-    (EVENTS + '[[program]]\nname = "enter_open"\ntarget = "{alhpa}:main"\n', 16,
+    (programs('enter_open.target = "{alhpa}:main"'), 12,
      "there is no option 'alhpa'; did you mean 'alpha'?"),
-    (EVENTS + '[[program]]\nname = "enter_open"\nevent = "cpu-cycle"\n', 16,
+    (programs('enter_open = { event = "cpu-cycle" }'), 12,
      "there is no perf event 'cpu-cycle'; did you mean 'cpu-cycles'?"),
-    (EVENTS + '[[program]]\nname = "enter_open"\ndirection = "up"\n', 16,
+    (programs('enter_open = { direction = "up" }'), 12,
      "'direction' cannot be 'up'; it is one of ingress, egress"),
-    (EVENTS + '[[counter]]\nmap = "dist"\nevent = "cpu-cycles"\n', 15,
-     "map 'dist' is no perf event array"),
+    (EVENTS + '[counters]\ndist = "cpu-cycles"\n', 12, "map 'dist' is no perf event array"),
+    (EVENTS + "[counters]\ndist = 3\n", 12, "'event' must be a string"),
     (EVENTS.replace("\n\n", '\narguments = ["durration"]\n\n', 1), 2,
      "there is no option 'durration'; did you mean 'duration'?"),
     (EVENTS.replace("\n\n", '\narguments = ["alpha"]\n\n', 1), 2,
      "option 'alpha' takes no argument"),
-    (EVENTS + '[[counter]]\nmap = "dist"\n', 14, "'event' is missing in [counter]"),
-    (REPORT.replace('"log2"', '"log3"'), 5, "'kind' cannot be 'log3'; did you mean 'log2'?"),
+    (REPORT.replace('"log2"', '"log3"'), 4, "'kind' cannot be 'log3'; did you mean 'log2'?"),
     (REPORT.replace('value = "bytes"\n', ""), 3,
      "'value' is missing: a report of kind 'log2' wants it"),
-    (REPORT.replace('"dist"', '"keyed"'), 3, "'slot' is missing: the key of map 'keyed' is a struct"),
+    (REPORT.replace('kind = "log2"\n', ""), 3, "'kind' is missing in [report]"),
+    (REPORT.replace('map = "dist"\n', ""), 3,
+     "'map' is missing: the kernel half has dist, keyed, other, sums"),
+    (REPORT + 'unit = "min"\n', 7, "'unit' cannot be 'min'; it is one of ns, us, ms, s"),
+    (REPORT + 'blank = "above"\n', 7, "'blank' cannot be 'above'; it is one of before, after, both"),
+    (REPORT + 'by = ["alpha"]\n', 7,
+     "'by' must be a list of tables, each with the option that it is for in 'when'"),
+    (REPORT + 'by = [\n    { when = "help", map = "dits" },\n]\n', 8,
+     "the kernel half has no map 'dits'; did you mean 'dist'?"),
+    (REPORT + 'by = [{ when = "help", sections = ["comm", "slot"] }]\n', 7,
+     "there is no field 'comm'"),
     (REPORT.replace('"dist"', '"keyed"') + 'slot = "comm"\n', 7, "'comm' is no integer"),
+    (REPORT.replace('"dist"', '"other"'), 3, "'slot' is missing: the key of map 'other' is a struct"),
     (REPORT.replace('"dist"', '"sums"').replace("log2", "counters").replace(
-        'value = "bytes"', 'labels = ["a"]'), 4,
+        'value = "bytes"', 'labels = ["a"]'), 5,
      "the value of map 'sums' is no integer, as a report of kind 'counters' wants it"),
     (REPORT.replace('"dist"', '"keyed"').replace("log2", "counters").replace(
-        'value = "bytes"', 'labels = ["a"]'), 4, "map 'keyed' is no array"),
-    (AVERAGE.replace('count = "m"\n', ""), 3,
-     "'count' is missing: a report of kind 'average' wants it"),
+        'value = "bytes"', 'labels = ["a"]'), 5, "map 'keyed' is no array"),
+    (REPORT.replace('"dist"', '"keyed"').replace("log2", "stacks"), 3,
+     "'stacks' is missing: a report of kind 'stacks' wants it"),
+    (AVERAGE.replace('count = "m"\n', ""), 3, "there is no field 'count'"),
     (AVERAGE.replace('"m"', '"k"'), 8, "there is no field 'k'"),
     (AVERAGE + "divisor = 0\n", 9, "'divisor' must be from 1 to 2147483647"),
     (REPORT + "divisor = 10\n", 7, "'divisor' is for reports of kind average"),
-    (AVERAGE.replace('"unit"', '[{ text = "unit" }]'), 6, "'value' must be a string in average"),
-    (column('format = "percent"'), 11, "'whole' is missing: format 'percent' wants a field"),
-    (column('format = "percent"\nwhole = "pdi"'), 15, "there is no field 'pdi'; did you mean 'pid'?"),
-    (column('format = "percent"\nwhole = "comm"'), 15,
-     "'comm' is no integer, as format 'percent' wants it"),
-    (column('rest = true'), 14, "'rest' is for format percent"),
-    (TABLE + 'format = "percent"\nwhole = "key"\n', 11, "'key' is not in the value, as 'value' is"),
-    (TABLE.replace("\n\n[[report.column", "\nsum = true\n\n[[report.column").replace('"value"', '"key"'),
-     10, "there is no field 'key'"),
+    (column('format = "percent"'), 9, "'whole' is missing: format 'percent' wants a field"),
+    (column('whole = "pdi"'), 9, "there is no field 'pdi'; did you mean 'pid'?"),
+    (column('whole = "comm"'), 9, "'comm' is no integer, as format 'percent' wants it"),
+    (column("rest = true"), 9, "'rest' is for format percent"),
+    (TABLE.replace('"value"', '"value", whole = "key"'), 6, "'key' is not in the value, as 'value' is"),
+    (TABLE.replace('"value"', '"key"') + "sum = true\n", 6, "there is no field 'key'"),
+    (TABLE.replace('"value" },', '"value" },\n    { field = "key", since = "first" },'), 7,
+     "'since' can be 'first' in events only"),
     (REPORT + "inline = true\n", 7, "'inline' is for reports of kind table"),
-    (EVENTS.replace('help = "first"', 'help = "first"\nrequired = true', 1), 7,
+    (REPORT + 'columns = ["key"]\n', 7, "'columns' is for reports of kind table"),
+    (REPORT + 'sections = ["key", "key"]\n', 7, "there are two sections of 'key'"),
+    (option('type = "flag", required = true'), 4,
      "an option of type flag takes no argument, so no 'required'"),
     (REPORT + 'labels = ["a"]\n', 7, "'labels' is for reports of kind counters"),
-    (REPORT + 'time_when = []\n', 7, "'time_when' without 'time'"),
+    (REPORT + "time_when = []\n", 7, "unknown key 'time_when'"),
     (REPORT + 'time = "%Q"\n', 7,
      "'time' must be a strftime format of printable ASCII, such as '[%H:%M:%S]'"),
+    (REPORT + 'time = { format = "%H", when = "halp" }\n', 7,
+     "there is no option 'halp'; did you mean 'help'?"),
     (REPORT + REPORT.split("\n\n")[1], 7, "there are two reports named 'dist'"),
-    (REPORT.replace('"dist"', '"events"'), 4, "map 'events' is neither a hash nor an array"),
-    (REPORT.replace("log2", "table").replace('value = "bytes"\n',
-     'sort = [{ field = "value.n" }]\n[[report.column]]\nheading = "N"\nfield = "value"\n'), 6,
-     "there is no field 'value.n'; did you mean 'value'?"),
+    (REPORT.replace('"dist"', '"events"'), 5, "map 'events' is neither a hash nor an array"),
+    (TABLE + 'sort = "value.n"\n', 8, "there is no field 'value.n'; did you mean 'value'?"),
+    (TABLE + 'sort = [\n    "key",\n    { field = "value", acsending = true },\n]\n', 10,
+     "unknown key 'acsending'; did you mean 'ascending'?"),
+    # the long form is none
+    ('summary = "x"\n[[option]]\nname = "a"\n', 2, "unknown key 'option'; did you mean 'options'?"),
+    (EVENTS + '[[events.column]]\nheading = "PID"\n', 11, "unknown key 'column'"),
+    (REPORT + "blank_before = true\n", 7, "unknown key 'blank_before'"),
+    (option('match = { field = "comm", how = "regex" }'), 4, "unknown key 'match'"),
 ]
 
 
@@ -263,10 +292,10 @@ def test_not_utf8(tmp_path):
 
 def test_defaults_are_filled_in(load):
     """A column says everything that a renderer needs."""
-    bound = load(column("").replace('"pid"', '"at.port"'))
+    bound = load(EVENTS.replace('"pid"', '"at.port"'))
     assert bound["events"]["columns"] == [{
         "name": "at.port", "offset": 28, "size": 2, "kind": "uint", "count": 0, "fields": [],
-        "heading": "PID", "label": "at.port", "format": "number", "width": 0, "align": "left",
+        "heading": "PORT", "label": "at.port", "format": "number", "width": 0, "align": "left",
         "gap": 1, "when": [], "zero": None, "digits": None, "unit": None, "since": None, "zone": None,
         "cut": None, "join": None,
         "quote": None, "values": None, "of": "event", "whole": None, "rest": False}]
@@ -278,8 +307,7 @@ def test_defaults_are_filled_in(load):
 @pytest.mark.parametrize("kind", ["user", "disk"])
 def test_names_of_another_machine(load, kind):
     """Whether there is such a user or disk, only the machine knows that runs the tool."""
-    text = EVENTS.replace('"first"', f'"first"\ntype = "{kind}"\ndefault = "no such name"')
-    assert load(text)["options"][0]["default"] == "no such name"
+    assert load(option(f'type = "{kind}", default = "no such name"'))["options"][0]["default"] == "no such name"
 
 
 def test_common_options(load):
@@ -298,15 +326,14 @@ def test_common_options(load):
 
 def test_own_option_replaces_common_one(load):
     """A tool may have a --pid of its own."""
-    bound = load(EVENTS + '[[option]]\nname = "pid"\nhelp = "mine"\n')
+    bound = load(EVENTS.replace("alpha", "pid"))
     assert [o["type"] for o in bound["options"] if o["name"] == "pid"] == ["flag"]
 
 
 def test_numbers_fit_json(load):
     """Beyond 2^53 a number is a string, and an int's range is that of its CONFIG."""
-    bound = load(EVENTS + '[[option]]\nname = "big"\nhelp = "x"\ntype = "int"\n')
-    option = next(o for o in bound["options"] if o["name"] == "big")
-    assert (option["min"], option["max"]) == ("-9223372036854775808", "9223372036854775807")
+    bound = load(option('type = "int"'))
+    assert (bound["options"][0]["min"], bound["options"][0]["max"]) == ("-9223372036854775808", "9223372036854775807")
     assert json.loads(json.dumps(bound)) == bound
 
 

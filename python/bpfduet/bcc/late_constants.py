@@ -17,16 +17,19 @@ from ..kernel_headers.text import NOISE
 from ..spec.types import Config
 from ..paths import HEADERS
 
-# The dialect's declarations: (shared, type, name, default), (shared, name, size)
-CONFIG = re.compile(r"^\s*(DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,\s*([^;]*?)\s*\)\s*;",
-                    re.MULTILINE)
+# The dialect's declarations: (shared, type, name, default), (shared, name, size). Two strings may follow a
+# default, which are there no more where the text has lost its noise.
+_STRING = r'"(?:\\.|[^"\\\n])*"'
+CONFIG = re.compile(r"^\s*(DUET_SHARED_)?CONFIG\(\s*([\w ]+?)\s*,\s*(\w+)\s*,\s*([^;\"]*?)"
+                    rf"(?:\s*,\s*(?:{_STRING})?){{0,2}}\s*\)\s*;", re.MULTILINE)
 CONFIG_STR = re.compile(r"^\s*(DUET_SHARED_)?CONFIG_STR\(\s*(\w+)\s*,\s*(\d+)\s*\)", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|\d+)|true|false")
 _WORD_OF_STRING = re.compile(r"CONFIG_STR_WORD\(\s*(\w+)\s*,\s*(\d+)\s*\)")
 _LATE = re.compile(r"DUET_LATE\(\s*(\w+)\s*\)")
 # Members, and where a constant is declared or named as late: no other uses of it.
-_NO_USE = (r"(?:\.|->)\s*[A-Za-z_]\w*|\b(?:DUET_SHARED_)?CONFIG\([^;\n]*;|\bDUET_LATE\([^()]*\)")
-_NO_USES = re.compile(_NO_USE)
+_NO_USE = (rf"(?:\.|->)\s*[A-Za-z_]\w*|\b(?:DUET_SHARED_)?CONFIG\((?:{_STRING}|[^;\"\n])*(?:;|$)"
+           r"|\bDUET_LATE\([^()]*\)")
+_NO_USES = re.compile(_NO_USE, re.MULTILINE)
 # What of a text is no use of a constant, and words that may be one.
 _PARTS = re.compile(
     NOISE.pattern + r"|'(?:\\.|[^'\\\n])*'|^[ \t]*#[ \t]*include[^\n]*|" + _NO_USE

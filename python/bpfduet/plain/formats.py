@@ -10,7 +10,8 @@ import sys
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from ..spec.read import UNITS, Spec
+from ..spec.expand import UNITS
+from ..spec.read import Spec
 from ..spec.names import TABLES
 from .options import Options
 from .records import Value, cut, path_of, strings, type_at, walk

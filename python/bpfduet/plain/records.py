@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import ctypes as ct
 import sys
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Iterator, List, Tuple
 
+import bcc
+from bcc.libbcc import lib
+
 from ..errors import Error
-from ..spec.types import LOCK_TYPE
+from ..spec.types import ARRAY_TYPES, HASH_TYPES, LOCK_TYPE, MAP_TYPES, Field, MapInfo, Types
 
 Value = Any     # int, bool, bytes, a list or a dict of these
 
@@ -40,6 +44,45 @@ def _at(kind: Any, address: int) -> Value:
                 for name, inner in members(kind)}
     value = kind.from_address(address).value
     return int.from_bytes(value, sys.byteorder, signed=True) if kind is ct.c_char else value
+
+
+def _field(name: str, offset: int, kind: Any) -> Field:
+    """What a spec is told of a ctypes type."""
+    if is_chars(kind):
+        return Field(name, offset, ct.sizeof(kind), "string")
+    if issubclass(kind, ct.Array):
+        one = _field(name, offset, kind._type_)
+        return replace(one, count=kind._length_)
+    if kind.__name__ == LOCK_TYPE:
+        return Field(name, offset, ct.sizeof(kind), "lock")
+    if issubclass(kind, (ct.Structure, ct.Union)):
+        fields = tuple(_field(entry[0], getattr(kind, entry[0]).offset, entry[1])
+                       for entry in kind._fields_ if not entry[0].startswith("__pad_"))
+        return Field(name, offset, ct.sizeof(kind), "struct", 0, fields)
+    if kind is ct.c_bool:
+        return Field(name, offset, 1, "bool")
+    signed = kind is ct.c_char or kind(-1).value < 0
+    return Field(name, offset, ct.sizeof(kind), "int" if signed else "uint")
+
+
+def types_of(bpf: Any) -> Types:
+    """What bcc knows of a program's maps and records, for what a spec leaves to the compiler."""
+    lib.bpf_table_name.restype, lib.bpf_table_name.argtypes = ct.c_char_p, [ct.c_void_p, ct.c_size_t]
+    maps, events = {}, {}
+    for number in range(lib.bpf_num_tables(bpf.module)):
+        name = lib.bpf_table_name(bpf.module, number).decode()
+        kind = MAP_TYPES.get(lib.bpf_table_type_id(bpf.module, number), "unknown")
+        if kind not in ARRAY_TYPES | HASH_TYPES | {"stack_trace"}:
+            maps[name] = MapInfo(name, kind, None, None, 0)
+            continue
+        table = table_of(bpf, name)
+        percpu = isinstance(table, (bcc.table.PerCpuHash, bcc.table.PerCpuArray))
+        leaf = _field("value", 0, table.sLeaf if percpu else table.Leaf)
+        if name.endswith("__type"):
+            events[name[:-len("__type")]] = leaf
+        else:
+            maps[name] = MapInfo(name, kind, _field("key", 0, table.Key), leaf, 0)
+    return Types(maps, events=events)
 
 
 def value_of(thing: Any) -> Value:

@@ -18,6 +18,7 @@ import bcc
 
 from .. import features, kernel_headers
 from ..spec import bind, read
+from ..spec.complete import complete
 from ..bcc import FLAGS
 from .cgroup import Command, identify
 from ..errors import Error, UsageError
@@ -27,7 +28,7 @@ from ..say import complain, say
 from . import options, places
 from .events import Events
 from .formats import Clock
-from .records import table_of
+from .records import table_of, types_of
 from .reports import Report
 from .safe import json_text, shown
 
@@ -88,6 +89,7 @@ class Run:
         probes = places.usdt_probes(self._programs, settings)
         text = "".join(map(places.usdt_arguments, probes)) + self._text
         self._bpf = self._load(text, self._flags(off), [probe.context for probe in probes])
+        self._spec = complete(self._spec, types_of(self._bpf))
         self._fill_sets()
         self._open_output()
         self._places = places.Places(self._bpf, settings, group)
@@ -146,9 +148,9 @@ class Run:
         flags += [define(f"DUET_OFF_{name}", f"off__{name.split('__')[0]}__") for name in off]
         flags += [define(f"DUET_ENTRIES_{option['entries']}", chosen.values[option["name"]])
                   for option in self._bound["options"] if option["entries"]]
-        if "buffer" in chosen.roles:
-            flags.append(define(f"DUET_PAGES_{self._spec.data['events']['map']}",
-                                chosen.roles["buffer"]))
+        name = self._spec.data.get("events", {}).get("map")     # of BPF_EVENTS(); others take no size
+        if "buffer" in chosen.roles and name:
+            flags.append(define(f"DUET_PAGES_{name}", chosen.roles["buffer"]))
         return flags
 
     def _load(self, text: str, flags: List[str], contexts: List[Any]) -> Any:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from . import helptext
+from .complete import complete, programs, requires
 from .types import (ARRAY_TYPES, HASH_TYPES, PERCPU_TYPES, TRANSPORTS, Config, Field, MapInfo,
                     Types, find_field, int_range)
 from ..errors import UsageError
-from .read import Option, Place, Source, Spec, Table, did_you_mean
+from .read import Option, Spec, Table, did_you_mean
+from .source import Place, Source, Written
 from .names import TABLES, by_number
 from .defaults import parse as parse_value
 
@@ -108,10 +110,8 @@ class _Binder:
         data = self._data
         own = self._bind_options()
         options = list(self._options.values())
-        for index, line in enumerate(data.get("banner", [])):
-            self._check_when(("banner", index), line)
-        for index, program in enumerate(data.get("program", [])):
-            self._check_when(("program", index), program)
+        for table in data.get("banner", []) + data.get("program", []):
+            self._check_when(table.place, table)
         for option in self._spec.own:
             self._check_gift(option)
         has_command = any(option["role"] == "cgroup" for option in options)
@@ -120,12 +120,13 @@ class _Binder:
         return {
             "bpfduet": FORM, "tool": self._spec.name, "version": version,
             "help": helptext.make(self._spec.name, data, options, own, has_command),
-            "requires": data.get("requires", []),
+            "requires": requires(self._spec),
             "banner": [{"text": line["text"], "when": line.get("when", []),
                         "more": line.get("more", False)}
                        for line in data.get("banner", [])],
             "arguments": data.get("arguments", []),
-            "programs": data.get("program", []), "counters": data.get("counter", []),
+            "programs": programs(self._spec, "pid" in self._options),
+            "counters": data.get("counter", []),
             "options": [{key: value for key, value in option.items()
                          if key not in ("help", "metavar")} for option in options],
             "configs": [_config(config) for config in self._types.configs.values()],
@@ -133,14 +134,15 @@ class _Binder:
 
     def bind(self, version: str) -> Dict[str, Any]:
         """Everything, in the order of docs/spec.md."""
-        data = self._data
         bound = self.command_line(version)
-        self._check_programs()
+        self._check_programs(bound["programs"])
+        self._spec = complete(self._spec, self._types)
+        self._data = data = self._spec.data
         for option in self._spec.own + self._spec.common:
             self._check_map(option)
         bound["events"] = self._bind_events() if "events" in data else None
-        bound["reports"] = [self._bind_report(("report", index), report)
-                            for index, report in enumerate(data.get("report", []))]
+        bound["reports"] = [self._bind_report(report.place, report)
+                            for report in data.get("report", [])]
         for entry in bound["options"]:
             if entry["match"]:
                 entry["match"] = self._bind_match(entry["name"], bound["events"])
@@ -152,45 +154,45 @@ class _Binder:
                          for name, info in self._types.maps.items()}
         return bound
 
-    def _check_programs(self) -> None:
+    def _check_programs(self, entries: List[Written]) -> None:
         known = self._types.programs
         sharing: Dict[str, Any] = {}
-        for index, program in enumerate(self._data.get("program", [])):
+        for program in entries:
             for name in (program["name"], *program.get("fallback", ())):
                 if known is not None and name not in known:
-                    raise self._spec.error(("program", index, "name"), "the kernel half has no "
+                    raise self._spec.error(program.place + ("name",), "the kernel half has no "
                                            f"program '{name}'" + did_you_mean(name, known))
             if program.get("also") and not program["name"].startswith("tracepoint__"):
-                raise self._spec.error(("program", index, "also"),
+                raise self._spec.error(program.place + ("also",),
                                        "'also' is for programs on tracepoints")
             for name in program.get("fallback", ()):
                 first = sharing.setdefault(name, program)
                 if any(first.get(key, []) != program.get(key, []) for key in ("fallback", "when")):
                     raise self._spec.error(
-                        ("program", index, "fallback"), f"'{first['name']}' falls back to '{name}' "
+                        program.place + ("fallback",), f"'{first['name']}' falls back to '{name}' "
                         "too: 'fallback' and 'when' must be the same")
-        for index, counter in enumerate(self._data.get("counter", [])):
-            place = ("counter", index, "map")
+        for counter in self._data.get("counter", []):
+            place = counter.place + ("map",)
             if self._map(self._spec.source, place, counter["map"]).type != "perf_event_array":
                 raise self._spec.error(place, f"map '{counter['map']}' is no perf event array")
 
     def _check_map(self, option: Option) -> None:
         """The map that an option replaces by a pinned one, or whose size it is."""
         if "entries" in option.data and option.name in self._options:
-            self._map(option.source, option.place + ("entries",), option.data["entries"])
+            self._map(option.source, option.data.place + ("entries",), option.data["entries"])
         if "set" in option.data and option.name in self._options:
             self._check_set(option)
         name = option.data.get("map")
         if name is None or option.name not in self._options:
             return
-        info = self._map(option.source, option.place + ("map",), name)
+        info = self._map(option.source, option.data.place + ("map",), name)
         if info.type not in HASH_TYPES:
             raise option.error(f"map '{name}' is no hash", "map")
 
     def _check_set(self, option: Option) -> None:
         """The map that gets an option's numbers as keys."""
         name = option.data["set"]
-        info = self._map(option.source, option.place + ("set",), name)
+        info = self._map(option.source, option.data.place + ("set",), name)
         key, value = _parts("key", info.key), _parts("value", info.value)
         if info.type != "hash" or len(key) != 1 or not _is_integer(key[0]) or \
                 len(value) != 1 or not _is_integer(value[0]):
@@ -212,7 +214,7 @@ class _Binder:
         for option in self._spec.common:
             if not self._offered(option):
                 continue
-            data = dict(option.data)
+            data = Written(option.data, option.data.place)
             if data.get("short") in taken:
                 data["short"] = ""
             data.update(self._spec.letters.get(option.name, {}))
@@ -222,6 +224,8 @@ class _Binder:
     def _offered(self, option: Option) -> bool:
         """Whether the tool gets a common option."""
         needs = option.data.get("needs")
+        if needs == "containers" and self._spec.kernel_half.containers:
+            return True
         if needs is None or (needs in ("events", "report") and needs in self._data):
             return True
         if needs in self._types.configs:
@@ -264,7 +268,7 @@ class _Binder:
         if "gives" not in option.data:
             return
         name, text = option.data["gives"]
-        self._check_option_name(option.place + ("gives",), name)
+        self._check_option_name(option.data.place + ("gives",), name)
         if self._options[name]["type"] == "flag":
             raise option.error(f"option '{name}' takes no argument", "gives")
         try:
@@ -331,7 +335,7 @@ class _Binder:
         if events is None:
             raise option.error("'match' is for tools with [events]", "match")
         record = self._event_record()
-        part, path, field = self._find(option.source, option.place + ("match",), record,
+        part, path, field = self._find(option.source, option.data.place + ("match",), record,
                                        match["field"])
         if option.data["type"] == "numbers" and not _is_integer(field):
             raise option.error(f"'{path}' is no integer, so it cannot be one of some numbers",
@@ -363,7 +367,7 @@ class _Binder:
         record = self._event_record()
         return {"map": info.name, "transport": TRANSPORTS[info.type], "size": event.size,
                 "fields": [_field(field) for field in event.fields],
-                "columns": self._columns(place + ("column",), data["column"], record)}
+                "columns": self._columns(data["column"], record)}
 
     def _bind_report(self, place: Place, data: Table) -> Table:
         kind = data["kind"]
@@ -394,9 +398,8 @@ class _Binder:
             # added up, entries have no key
             record = _Record({"value": value} if bound["sum"] else {"key": key, "value": value},
                              True)
-            bound["columns"] = self._columns(place + ("column",), data["column"], record)
-            bound["sort"] = [self._sort(place + ("sort", index), sort, record)
-                             for index, sort in enumerate(data.get("sort", []))]
+            bound["columns"] = self._columns(data["column"], record)
+            bound["sort"] = [self._sort(sort.place, sort, record) for sort in data.get("sort", [])]
             return bound
         if kind == "average":
             self._bind_average(place, data, bound, value)
@@ -465,7 +468,7 @@ class _Binder:
             bound["heading"] = last["text"]
             for choice in bound["headings"]:
                 self._check_when(place + ("value",), choice)
-        bound["sections"] = self._columns(place + ("section",), data.get("section", []), record)
+        bound["sections"] = self._columns(data.get("section", []), record)
 
     def _sort(self, place: Place, data: Table, record: _Record) -> Table:
         part, name, field = self._find(self._spec.source, place, record, data["field"])
@@ -478,9 +481,8 @@ class _Binder:
 
     # -- columns -----------------------------------------------------------------------------
 
-    def _columns(self, place: Place, columns: List[Table], record: _Record) -> List[Table]:
-        return [self._column(place + (index,), data, record)
-                for index, data in enumerate(columns)]
+    def _columns(self, columns: List[Written], record: _Record) -> List[Table]:
+        return [self._column(data.place, data, record) for data in columns]
 
     def _column(self, place: Place, data: Table, record: _Record) -> Table:
         part, name, field = self._find(self._spec.source, place + ("field",), record,
@@ -548,8 +550,9 @@ class _Binder:
         return info
 
     def _check_when(self, place: Place, data: Table, key: str = "when") -> None:
+        place += ("time", "when") if key == "time_when" else (key,)
         for condition in data.get(key, []):
-            self._check_option_name(place + (key,), condition[condition.startswith("!"):])
+            self._check_option_name(place, condition[condition.startswith("!"):])
 
     def _check_option_name(self, place: Place, name: str) -> None:
         """The spec knows every common option; here some turn out not to be offered."""

@@ -9,15 +9,17 @@ import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import (Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Set, Tuple,
-                    Union)
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 try:
     import tomllib
 except ModuleNotFoundError:     # before Python 3.11
     import tomli as tomllib  # type: ignore[no-redef]
 
+from . import kernel_half
 from ..errors import SpecError
+from .expand import UNITS, expand, fill_option
+from .source import Place, Source, Written
 
 FORMATS = (
     "number", "hex", "octal", "string", "path", "args", "wall", "elapsed", "duration", "bytes",
@@ -41,7 +43,6 @@ PERF_EVENTS = (
     "cpu-migrations", "cpu-cycles", "instructions", "cache-references", "cache-misses",
     "branch-instructions", "branch-misses",
 )
-UNITS = {"ns": 1, "us": 1000, "ms": 1000000, "s": 1000000000}
 
 # Keys that belong to some formats only.
 _FORMAT_KEYS = {
@@ -57,12 +58,15 @@ _KIND_KEYS = {
     "process": ("stacks",), "task": ("stacks",), "comm": ("stacks",),
     "total": ("average",), "count": ("average",), "divisor": ("average",),
 }
+# What the long form calls otherwise.
+_PLURALS = {"column": "columns", "section": "sections", "option": "options", "program": "programs",
+            "counter": "counters", "blank_before": "blank", "blank_after": "blank",
+            "time_when": "time", "align": "right"}
 _REQUIREMENT = re.compile(
     r"tracepoint\??:[\w-]+:[\w-]+|raw_tracepoint\??:[\w-]+|(kprobe|fentry|lsm)\??:[\w.]+"
     r"|helper:bpf_\w+")
 _STRFTIME = re.compile(r"(?:[ -$&-~]|%[aAbBdeFHIjmMpRSTyYzZ%])+")
 
-Place = Tuple[Union[str, int], ...]
 Table = Dict[str, Any]
 
 
@@ -72,58 +76,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-class Source:
-    """The text of a TOML file, to find the line of a key in it.
-
-    A place is a path into the parsed document: ("report", 0, "column", 2, "field").
-    """
-
-    _HEADER = re.compile(r"\s*(\[\[?)\s*([\w.-]+)\s*\]\]?\s*(?:#.*)?$")
-    _KEY = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*[=.]""")
-
-    def __init__(self, path: Path, text: str):
-        self.path = path
-        self._lines: Dict[Place, int] = {}
-        self._scan(text)
-
-    def _scan(self, text: str) -> None:
-        arrays: Dict[Place, int] = {}
-        table: Place = ()
-        for number, line in enumerate(text.splitlines(), 1):
-            header = self._HEADER.match(line)
-            key = self._KEY.match(line)
-            if header:
-                names = header.group(2).split(".")
-                table = ()
-                for depth, name in enumerate(names, 1):
-                    table += (name,)
-                    if depth == len(names) and header.group(1) == "[[":
-                        arrays[table] = arrays.get(table, -1) + 1
-                    if table in arrays:
-                        table += (arrays[table],)
-                self._lines.setdefault(table, number)
-            elif key:
-                name = next(group for group in key.groups() if group is not None)
-                self._lines.setdefault(table + (name,), number)
-
-    def line(self, place: Place) -> int:
-        """Line of a place, or of the nearest thing around it that has one."""
-        while place and place not in self._lines:
-            place = place[:-1]
-        return self._lines.get(place, 1)
-
-    def error(self, place: Place, text: str) -> SpecError:
-        """The error to raise about a place."""
-        return SpecError(f"{self.path}:{self.line(place)}: {text}")
-
-
 @dataclass
 class Option:
     """An option as it is written, and where. ``choices`` are those of flags and choice."""
 
-    data: Table
+    data: Written
     source: Source
-    place: Place
     choices: Dict[str, int] = field(default_factory=dict)
 
     @property
@@ -133,22 +91,23 @@ class Option:
 
     def error(self, text: str, key: str = "name") -> SpecError:
         """The error to raise about one of its keys."""
-        return self.source.error(self.place + (key,), text)
+        return self.source.error(self.data.place + (key,), text)
 
 
 @dataclass
 class Spec:
     """A checked TOOL.toml and the common options.
 
-    ``data`` is the document with its keys and types checked, defaults not filled in.
-    ``own`` are the tool's options, ``common`` those of common.toml that it may be given;
-    which ones it gets depends on the kernel half too. ``letters`` are the short letters and
-    changed texts that [common] gives: {option: {"short": ..., "help": ..., "metavar": ...}}.
+    ``data`` is the document in its long form, with its keys and types checked; ``complete`` fills in
+    what the compiler's types say. ``own`` are the tool's options, ``common`` those of common.toml that
+    it may be given; which ones it gets depends on the kernel half too. ``letters`` are the short
+    letters and changed texts that [common] gives: {option: {"short": ..., "help": ..., "metavar": ...}}.
     """
 
     name: str
     data: Table
     source: Source
+    kernel_half: kernel_half.KernelHalf = kernel_half.KernelHalf()
     own: List[Option] = field(default_factory=list)
     common: List[Option] = field(default_factory=list)
     letters: Dict[str, Table] = field(default_factory=dict)
@@ -261,6 +220,7 @@ def _strftime(value: Any) -> Optional[str]:
 
 
 _I64 = (-(1 << 63), (1 << 63) - 1)
+_PROGRAM_NAME = _matches(r"[A-Za-z_][\w*]*", "must be a name: letters, digits, _ and *")
 _NAME = _matches(r"[A-Za-z_]\w*", "must be a name: letters, digits and _")
 _TRACEPOINT = _matches(r"\w+:\w+", "must be a tracepoint, CATEGORY:EVENT")
 _PATH = _matches(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "must be a field's name, such as 'a' or 'a.b'")
@@ -277,20 +237,20 @@ _TOP: Dict[str, Check] = {
     "counter": lambda v: None, "arguments": _list_of(_text),
 }
 _BANNER: Dict[str, Check] = {"text": _text, "when": _WHEN, "more": _boolean}
-# What [[program]] says of where a program belongs; texts may hold {option}s.
+# What [programs] says of where a program belongs; texts may hold {option}s.
 PLACE_KEYS = ("target", "process", "event", "frequency", "period", "interface")
 _PROGRAM: Dict[str, Check] = {
-    "name": _NAME, "when": _WHEN, "fallback": _list_of(_NAME), "also": _list_of(_TRACEPOINT),
+    "name": _PROGRAM_NAME, "when": _WHEN, "fallback": _list_of(_NAME), "also": _list_of(_TRACEPOINT),
     "direction": _one_of(("ingress", "egress")), **{key: _text for key in PLACE_KEYS},
 }
 _COUNTER: Dict[str, Check] = {"map": _NAME, "event": _text}
 _COMMON: Dict[str, Check] = {"short": _LETTER, "help": _text, "metavar": _text}
 _OPTION: Dict[str, Check] = {
-    "name": _LONG, "short": _LETTER, "help": _text, "type": _one_of(OPTION_TYPES),
+    "name": _text, "short": _LETTER, "help": _text, "type": _one_of(OPTION_TYPES),
     "metavar": _text, "min": _integer(*_I64), "max": _integer(*_I64), "default": _default,
     "repeat": _boolean, "required": _boolean, "values": _REFERENCE, "config": _NAME, "value": _integer(*_I64),
     "map": _NAME, "entries": _NAME, "set": _NAME, "match": lambda v: None,
-    "role": _one_of(ROLES), "gives": _gift,
+    "role": _one_of(ROLES), "gives": _gift, "unit": _one_of(UNITS),
 }
 _COMMON_OPTION: Dict[str, Check] = {**_OPTION, "always": _boolean, "needs": _NAME}
 _MATCH: Dict[str, Check] = {"field": _PATH, "how": _one_of(("contains", "regex", "one_of"))}
@@ -324,9 +284,8 @@ def load(path: Path, common: Path) -> Spec:
     """Read and check a tool's spec and the options that all tools share. Raises SpecError."""
     source, data = _read(path)
     common_source, common_data = _read(common)
-    spec = Spec(path.stem, data, source)
-    _check_common_file(spec, common_source, common_data)
-    _Checker(spec).check()
+    spec = Spec(path.stem, data, source, kernel_half.read(path.with_suffix(".bpf.c")))
+    _Checker(spec, _common_options(common_source, common_data)).check()
     return spec
 
 
@@ -345,7 +304,11 @@ def _read(path: Path) -> Tuple[Source, Table]:
         sentence, line = (found[1], int(found[2])) if found else (
             re.sub(r" \(.*\)", "", str(error)), len(text.splitlines()) or 1)
         raise SpecError(f"{path}:{line}: {sentence}") from error
-    return Source(path, text), data
+    source = Source(path, text)
+    for key in data:
+        if key in _PLURALS:
+            raise unknown_key(source, (key,), _TOP)
+    return source, expand(source, data)
 
 
 def _check_keys(source: Source, place: Place, table: Any, checks: Dict[str, Check],
@@ -355,8 +318,7 @@ def _check_keys(source: Source, place: Place, table: Any, checks: Dict[str, Chec
         raise source.error(place, f"'{_name(place)}' must be a table")
     for key, value in table.items():
         if key not in checks:
-            raise source.error(
-                place + (key,), f"unknown key '{key}'" + did_you_mean(key, checks))
+            raise unknown_key(source, place + (key,), checks)
         problem = checks[key](value)
         if problem:
             raise source.error(place + (key,), f"'{key}' {problem}")
@@ -366,25 +328,25 @@ def _check_keys(source: Source, place: Place, table: Any, checks: Dict[str, Chec
                 f" in [{_name(place)}]" if place else ""))
 
 
+def unknown_key(source: Source, place: Place, known: Iterable[str]) -> SpecError:
+    """The error about a key, and the nearest one that there is."""
+    return source.error(place, f"unknown key '{place[-1]}'" + did_you_mean(
+        str(place[-1]), {_PLURALS.get(name, name) for name in known}))
+
+
 def _name(place: Place) -> str:
     return ".".join(part for part in place if isinstance(part, str))
 
 
-def _tables(source: Source, place: Place, value: Any) -> List[Tuple[Place, Table]]:
-    """The tables of a [[list]], each with its place."""
-    if not isinstance(value, list):
-        raise source.error(place, f"'{_name(place)}' must be written [[{_name(place)}]]")
-    return [(place + (index,), table) for index, table in enumerate(value)]
-
-
 def _check_values(source: Source, data: Table) -> None:
     """[values.NAME]: tables of numbers."""
-    tables = data.get("values", {})
-    _check_keys(source, ("values",), tables, {name: lambda v: None for name in tables})
+    tables = data["values"]
+    if not isinstance(tables, dict):
+        raise source.error(("values",), "'values' must be a table")
     number = _integer(-(1 << 63), (1 << 64) - 1)
     for name, table in tables.items():
         place = ("values", name)
-        _check_keys(source, place, table, {key: number for key in table})
+        _check_keys(source, place, table, dict.fromkeys(table if isinstance(table, dict) else (), number))
         if not table:
             raise source.error(place, f"[values.{name}] is empty")
         for key in table:
@@ -392,17 +354,20 @@ def _check_values(source: Source, data: Table) -> None:
                 raise source.error(place + (key,), f"'{key}' cannot be a name of a value")
 
 
-def _check_option(source: Source, place: Place, table: Table, checks: Dict[str, Check],
-                  values: Table) -> Option:
+def _check_option(source: Source, table: Written, checks: Dict[str, Check], values: Table
+                  ) -> Option:
     """What can be said about one option alone."""
-    _check_keys(source, place, table, checks, ("name", "help"))
-    option = Option(table, source, place)
+    _check_keys(source, table.place, table, checks, ("help",))
+    option = Option(table, source)
+    problem = _LONG(option.name)
+    if problem:
+        raise option.error(f"an option's name {problem}")
     kind = table.get("type", "flag")
     role = table.get("role")
     if role and ROLES[role] != kind:
         raise option.error(f"role '{role}' wants an option of type '{ROLES[role]}'", "role")
     for key, kinds in (("min", ("int", "numbers")), ("max", ("int", "numbers")),
-                       ("value", ("flag",)), ("gives", ("flag",)), ("repeat", ("flags", "choice")), ("map", ("path",)),
+                       ("value", ("flag",)), ("unit", ("flag",)), ("gives", ("flag",)), ("repeat", ("flags", "choice")), ("map", ("path",)),
                        ("entries", ("int",)), ("set", ("numbers",))):
         if key in table and kind not in kinds:
             raise option.error(f"'{key}' is for options of type {' and '.join(kinds)}", key)
@@ -415,7 +380,7 @@ def _check_option(source: Source, place: Place, table: Table, checks: Dict[str, 
         raise option.error("an option of type path sets no CONFIG", "config")
     _check_option_values(option, kind, role, values)
     if "match" in table:
-        _check_keys(source, place + ("match",), table["match"], _MATCH, ("field", "how"))
+        _check_keys(source, table.place + ("match",), table["match"], _MATCH, ("field", "how"))
         if kind != ("numbers" if table["match"]["how"] == "one_of" else "string"):
             raise option.error("'match' is for options of type string, with 'one_of' numbers",
                                "match")
@@ -444,20 +409,19 @@ def _check_option_values(option: Option, kind: str, role: Optional[str], values:
         raise option.error("'values' is for options of type flags and choice", "values")
 
 
-def _check_common_file(spec: Spec, source: Source, data: Table) -> None:
+def _common_options(source: Source, data: Table) -> List[Option]:
     """common.toml: only options and their values."""
     anything: Check = lambda v: None
     _check_keys(source, (), data, {"option": anything, "values": anything}, ("option",))
     _check_values(source, data)
-    values = data.get("values", {})
-    for place, table in _tables(source, ("option",), data["option"]):
-        option = _check_option(source, place, table, _COMMON_OPTION, values)
-        if table.get("always", False) == ("needs" in table):
-            raise option.error("a common option has either always = true or 'needs'")
-        spec.common.append(option)
+    for table in data["option"]:
+        if "config" in table:
+            table.setdefault("needs", table["config"])
+    return [_check_option(source, table, _COMMON_OPTION, data["values"])
+            for table in data["option"]]
 
 
-def _exclude(when: FrozenSet[str], others: FrozenSet[str]) -> bool:
+def exclude(when: FrozenSet[str], others: FrozenSet[str]) -> bool:
     """Whether two lists of conditions never hold at the same time."""
     return any(("!" + name if name[0] != "!" else name[1:]) in others for name in when)
 
@@ -465,10 +429,11 @@ def _exclude(when: FrozenSet[str], others: FrozenSet[str]) -> bool:
 class _Checker:
     """The checks of TOOL.toml that need the whole of it."""
 
-    def __init__(self, spec: Spec):
+    def __init__(self, spec: Spec, common: List[Option]):
         self._spec = spec
         self._source = spec.source
         self._data = spec.data
+        self._common = {option.name: option for option in common}
         self._options: Dict[str, Option] = {}
 
     def check(self) -> None:
@@ -483,40 +448,60 @@ class _Checker:
             self._check_option_name(("arguments",), name)
             if self._options[name].data.get("type", "flag") == "flag":
                 raise self._source.error(("arguments",), f"option '{name}' takes no argument")
-        for index, line in enumerate(self._data.get("banner", [])):
-            self._check_banner(("banner", index), line)
-        for place, program in _tables(self._source, ("program",), self._data.get("program", [])):
-            self._check_program(place, program)
-        for place, counter in _tables(self._source, ("counter",), self._data.get("counter", [])):
-            _check_keys(self._source, place, counter, _COUNTER, ("map", "event"))
-            self._check_event(place, counter)
+        for line in self._data.get("banner", []):
+            self._check_banner(line.place if isinstance(line, Written) else ("banner",), line)
+        for program in self._data.get("program", []):
+            self._check_program(program.place, program)
+        for counter in self._data.get("counter", []):
+            _check_keys(self._source, counter.place, counter, _COUNTER)
+            self._check_event(counter.place, counter)
         if "events" in self._data:
             self._check_events()
-        reports = _tables(self._source, ("report",), self._data.get("report", []))
-        names: Set[Tuple[str, FrozenSet[str]]] = set()
-        for place, report in reports:
-            self._check_report(place, report)
-            name = report.get("name", report["map"])
-            when = frozenset(report.get("when", []))
-            if any(name == other and not _exclude(when, others) for other, others in names):
-                raise self._source.error(place + ("name",), f"there are two reports named '{name}'")
-            names.add((name, when))
+        for report in self._data.get("report", []):
+            self._check_report(report.place, report)
         if "trace_pipe" in self._data:
             _check_keys(self._source, ("trace_pipe",), self._data["trace_pipe"], _TRACE_PIPE)
 
     def _check_options(self) -> None:
-        values = self._data.get("values", {})
-        for place, table in _tables(self._source, ("option",), self._data.get("option", [])):
-            option = _check_option(self._source, place, table, _OPTION, values)
-            if option.name in self._options:
-                raise option.error(f"there are two options named '{option.name}'")
+        values = self._data["values"]
+        tables = [self._described(table) for table in self._data.get("option", [])]
+        for table in [*tables, *self._of_constants(tables)]:
+            known = dict(values)
+            if table["name"] in self._common:
+                known.setdefault(str(table.get("values", "")), self._common[table["name"]].choices)
+            option = _check_option(self._source, table, _OPTION, known)
             self._options[option.name] = option
             self._spec.own.append(option)
-        self._spec.common = [option for option in self._spec.common
-                             if option.name not in self._options]
+        self._spec.common = [option for option in self._common.values()
+                             if option.name not in self._options
+                             and ("needs" in option.data or "always" in option.data)]
         for option in self._spec.common:
             self._options[option.name] = option
         self._check_common_table()
+
+    def _described(self, table: Written) -> Written:
+        """An option without help has it from its CONFIG, or all from common.toml."""
+        if "help" in table:
+            return table
+        constant = self._spec.kernel_half.constants.get(str(table.get("config", "")))
+        if constant:
+            made = Written({"help": constant.help, "short": constant.short, **table}, table.place)
+            fill_option(made, "flag" if constant.ctype == "bool" else "int")
+            return made
+        common = self._common.get(table["name"])
+        if common:
+            return Written({**{key: value for key, value in common.data.items()
+                               if key not in ("always", "needs")}, **table}, table.place)
+        return table
+
+    def _of_constants(self, tables: List[Written]) -> List[Written]:
+        """The options of CONFIG constants with a help text that no other option sets."""
+        taken = {str(table.get("config")) for table in tables}
+        return [Written({"name": name.replace("_", "-"), "config": name, "short": constant.short,
+                         "help": constant.help,
+                         **({} if constant.ctype == "bool" else {"type": "int"})}, ("options",))
+                for name, constant in self._spec.kernel_half.constants.items()
+                if name not in taken]
 
     def _check_common_table(self) -> None:
         common = self._data.get("common", {})
@@ -531,7 +516,7 @@ class _Checker:
     def _check_letters(self) -> None:
         """A letter given twice. Those that only common.toml gives yield, so are not counted."""
         letters: Dict[str, str] = {}
-        given = [(option.name, option.data.get("short"), option.place + ("short",))
+        given = [(option.name, option.data.get("short"), option.data.place + ("short",))
                  for option in self._spec.own]
         given += [(name, entry.get("short"), ("common", name))
                   for name, entry in self._spec.letters.items()]
@@ -544,8 +529,9 @@ class _Checker:
             letters[letter] = name
 
     def _check_when(self, place: Place, table: Table, key: str = "when") -> None:
+        place += ("time", "when") if key == "time_when" else (key,)
         for condition in table.get(key, []):
-            self._check_option_name(place + (key,), condition[condition.startswith("!"):])
+            self._check_option_name(place, condition[condition.startswith("!"):])
 
     def _check_option_name(self, place: Place, name: str) -> None:
         if name not in self._options:
@@ -577,11 +563,11 @@ class _Checker:
             for name in re.findall(r"\{([^{}]*)\}", table.get(key, "")):
                 self._check_option_name(place + (key,), name)
 
-    def _check_columns(self, place: Place, value: Any, checks: Dict[str, Check]) -> None:
-        for column_place, column in _tables(self._source, place, value):
-            _check_keys(self._source, column_place, column, checks, ("heading", "field"))
-            self._check_when(column_place, column)
-            self._check_format(column_place, column)
+    def _check_columns(self, columns: List[Written], checks: Dict[str, Check]) -> None:
+        for column in columns:
+            _check_keys(self._source, column.place, column, checks, ("field",))
+            self._check_when(column.place, column)
+            self._check_format(column.place, column)
 
     def _check_format(self, place: Place, column: Table) -> None:
         kind = column.get("format")
@@ -613,8 +599,12 @@ class _Checker:
 
     def _check_events(self) -> None:
         events = self._data["events"]
-        _check_keys(self._source, ("events",), events, _EVENTS, ("map", "column"))
-        self._check_columns(("events", "column"), events["column"], _COLUMN)
+        if isinstance(events, dict) and "column" not in events:
+            raise self._source.error(("events",), "'columns' is missing in [events]")
+        _check_keys(self._source, ("events",), events, _EVENTS)
+        if len(self._spec.kernel_half.events) == 1:
+            events.setdefault("map", self._spec.kernel_half.events[0])
+        self._check_columns(events["column"], _COLUMN)
 
     def _check_unit(self, place: Place, report: Table) -> None:
         if isinstance(report.get("value"), str) or "value" not in report:
@@ -626,35 +616,30 @@ class _Checker:
             self._check_when(place + ("value",), choice)
 
     def _check_report(self, place: Place, report: Table) -> None:
-        _check_keys(self._source, place, report, _REPORT, ("map", "kind"))
+        _check_keys(self._source, place, report, _REPORT, ("kind",))
         kind = report["kind"]
         for key, kinds in _KIND_KEYS.items():
             if key in report and kind not in kinds:
+                key = _PLURALS.get(key, key)
                 raise self._source.error(
                     place + (key,), f"'{key}' is for reports of kind {' and '.join(kinds)}")
         needed = {"log2": ("value",), "linear": ("value",), "table": ("column",),
-                  "counters": ("labels",), "stacks": ("stacks", "process", "comm", "value"),
+                  "counters": ("labels",), "stacks": ("value",),
                   "average": ("value", "total", "count")}
         for key in needed[kind]:
             if key not in report:
-                raise self._source.error(
-                    place, f"'{key}' is missing: a report of kind '{kind}' wants it")
+                raise self._source.error(place, f"'{_PLURALS.get(key, key)}' is missing: a report "
+                                         f"of kind '{kind}' wants it")
         self._check_unit(place, report)
-        if kind == "stacks" and not ("kernel" in report or "user" in report):
-            raise self._source.error(
-                place, "'kernel' or 'user' is missing: a report of kind 'stacks' wants one")
-        if "time_when" in report and "time" not in report:
-            raise self._source.error(place + ("time_when",), "'time_when' without 'time'")
         self._check_when(place, report)
         self._check_when(place, report, "time_when")
-        self._check_columns(place + ("column",), report.get("column", []), _COLUMN)
-        self._check_columns(place + ("section",), report.get("section", []), _SECTION)
+        self._check_columns(report.get("column", []), _COLUMN)
+        self._check_columns(report.get("section", []), _SECTION)
         fields = [section["field"] for section in report.get("section", [])]
         for index, field_name in enumerate(fields):
             if field_name in fields[:index]:
-                raise self._source.error(place + ("section", index, "field"),
+                raise self._source.error(report["section"][index].place,
                                          f"there are two sections of '{field_name}'")
-        for index, sort in enumerate(report.get("sort", [])):
-            sort_place = place + ("sort", index)
-            _check_keys(self._source, sort_place, sort, _SORT, ("field",))
-            self._check_when(sort_place, sort)
+        for sort in report.get("sort", []):
+            _check_keys(self._source, sort.place, sort, _SORT, ("field",))
+            self._check_when(sort.place, sort)
